@@ -1,0 +1,59 @@
+# Everything a newcomer, a developer and CI type. `make demo` and `make test` work on a bare machine with Python 3.11+.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test quick check format bench in-box lock sandbox clean
+
+demo: .venv/.demo sandbox
+	$(BIN)/maieutic demo
+
+test: .venv/.dev sandbox
+	$(BIN)/pytest -rs
+
+quick: .venv/.dev
+	$(BIN)/pytest -m "not slow"
+
+check: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+in-box: .venv/.train ## train, export and measure the in-box model anew (about two hours on two cores)
+	$(BIN)/python -m maieutic.in_box train --minutes 95 --out .in-box --resume
+	$(BIN)/python -m maieutic.in_box export --from .in-box
+	$(BIN)/python -m maieutic.in_box card
+
+lock: .venv/.dev ## pin what was resolved today
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra envs --extra local --extra providers --extra train --no-header --no-annotate --quiet -c constraints.in | grep -v -e '^nvidia-' -e '^triton' | sed 's/+cpu$$//' > constraints.new && mv constraints.new constraints.txt
+
+sandbox: ## the python tool needs bubblewrap; only root may install it without asking
+	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && echo "Installing bubblewrap for the sandbox of the python tool" \
+	  && apt-get update -qq && apt-get install -y -qq bubblewrap >/dev/null; } \
+	  || echo "bubblewrap is not installed: what runs model-written code will be left out. Install it with: sudo apt-get install bubblewrap"
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[envs]'
+	@touch $@
+
+.venv/.dev: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[envs,providers,dev]'
+	@touch $@ .venv/.demo
+
+.venv/.train: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[envs,providers,dev,train]'
+	@touch $@ .venv/.dev .venv/.demo
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Who speaks: one role at a model a file."""

@@ -1,0 +1,63 @@
+"""Agents by name, so that a graph's settings can put an own agent into a role.
+
+maieutic.load_graph("critique", {"critic": "my_package:CalculatorCritic"})
+"""
+
+import importlib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from maieutic.errors import UnknownName, UserError
+from maieutic.types import Sampling
+
+SHIPPED = {
+    "critic": "maieutic.agents.critic:Critic",
+    "debater": "maieutic.agents.debater:Debater",
+    "judge": "maieutic.agents.judge:Judge",
+    "refiner": "maieutic.agents.refiner:Refiner",
+    "solver": "maieutic.agents.solver:Solver",
+}
+ENTRY_POINTS = "maieutic.agents"
+
+Factory = Callable[..., Any]
+_registered: dict[str, Factory] = {}
+
+
+def register_agent(name: str) -> Callable[[Factory], Factory]:
+    """Decorator: make a class (or a function returning an agent) known as agent `name`.
+
+    It is called with `sampling=Sampling(...)` and returns an async callable with the signature of the role it plays
+    (see `maieutic.agents.critic.Critic` and its siblings).
+    """
+
+    def register(factory: Factory) -> Factory:
+        _registered[name] = factory
+        return factory
+
+    return register
+
+
+def agent_names() -> list[str]:
+    return sorted({*SHIPPED, *_registered, *(e.name for e in entry_points(group=ENTRY_POINTS))})
+
+
+def make_agent(name: str, sampling: Sampling = Sampling()) -> Any:
+    """The agent called `name` (known, or `package.module:name`); raises UnknownName."""
+    return _find(name)(sampling=sampling)
+
+
+def _find(name: str) -> Factory:
+    if name in _registered:
+        return _registered[name]
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name == name:
+            return entry.load()  # type: ignore[no-any-return]
+    path = SHIPPED.get(name, name)
+    if ":" not in path:
+        raise UnknownName("agent", name, agent_names())
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"The agent {path} can't be imported: {error}.") from error

@@ -1,0 +1,66 @@
+"""How every role speaks: think, act on tool calls, think again, until a final reply."""
+
+import asyncio
+from dataclasses import dataclass
+
+from maieutic.context import Context, Proposal, Utterance
+from maieutic.tasks.answers import extract
+from maieutic.tools.tool import Tool
+from maieutic.trace.record import Parent
+from maieutic.types import Message, Sampling
+
+MAX_TURNS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A worked answer: its text, the answer read from it (None where none could be read), and the call it ended in."""
+
+    text: str
+    answer: str | None
+    call_id: str
+
+    @property
+    def proposal(self) -> Proposal:
+        return Proposal(self.answer, self.text, self.call_id)
+
+
+async def act(ctx: Context, said: Utterance) -> tuple[Message, ...]:
+    """Run all tool calls of `said`, side by side, and return the conversation with their results appended."""
+    uses = [asyncio.create_task(ctx.use(call, said.call_id)) for call in said.completion.tool_calls]
+    try:
+        results = await asyncio.gather(*uses)
+    finally:
+        for use in uses:
+            use.cancel()
+        await asyncio.gather(*uses, return_exceptions=True)
+    replies: list[Message] = [
+        {"role": "tool", "tool_call_id": r.call_id, "name": r.name, "content": r.content} for r in results
+    ]
+    return (*said.messages, *replies)
+
+
+async def converse(
+    ctx: Context,
+    role: str,
+    messages: tuple[Message, ...],
+    *,
+    tools: tuple[Tool, ...] = (),
+    sampling: Sampling = Sampling(),
+    parents: tuple[Parent, ...] = (),
+    max_turns: int = MAX_TURNS,
+) -> Utterance:
+    """Let `role` speak and use tools until it replies without a tool call; the last turn is asked without tools."""
+    for turn in range(max_turns):
+        offered = tools if turn < max_turns - 1 else ()
+        said = await ctx.sample(role, messages, tools=offered, sampling=sampling, parents=parents)
+        if not said.completion.tool_calls or not offered:
+            return said
+        messages = await act(ctx, said)
+        parents = (Parent(said.call_id, "continuation"),)
+    raise AssertionError("max_turns is at least 1")
+
+
+def read_solution(ctx: Context, said: Utterance) -> Solution:
+    """The solution that an utterance ends in, its answer read by the task's type."""
+    return Solution(said.text, extract(said.text, ctx.task["answer_type"]), said.call_id)

@@ -1,0 +1,1 @@
+"""Presets as YAML, shipped in the wheel and read through `importlib.resources`."""

@@ -1,0 +1,1 @@
+"""Who speaks when: one workflow a file, each a LangGraph `StateGraph`."""

@@ -1,0 +1,67 @@
+"""Branches side by side inside one node: failures are tolerated, and an early stop cancels what became needless."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from maieutic.context import Context
+from maieutic.errors import BudgetExceeded, TraceError, UserError
+
+T = TypeVar("T")
+
+
+async def fan_out(
+    ctx: Context,
+    names: list[str],
+    work: Callable[[Context], Awaitable[T]],
+    enough: Callable[[list[T]], bool] = lambda done: False,
+) -> list[T]:
+    """Run `work` once per name, each in a branch of its own, and return what succeeded, in the order of `names`.
+
+    After each success `enough(done)` may end the rest: their calls are cancelled and their connections closed.
+    A failed branch is recorded and its siblings go on; if every branch failed, the first failure is raised.
+    """
+    tasks = [asyncio.create_task(_branch(ctx, name, work)) for name in names]
+    failures: list[Exception] = []
+    done: list[T] = []
+    try:
+        for finished in asyncio.as_completed(tasks):
+            try:
+                await finished
+            except (UserError, TraceError):
+                raise
+            except Exception as error:  # an own agent may raise anything
+                failures.append(error)
+                continue
+            done = _succeeded(tasks)
+            if enough(done):
+                break
+    finally:
+        await _cancel(tasks)
+    if failures:
+        ctx.record("note", text=f"{len(failures)} of {len(names)} branches failed", error=str(failures[0]))
+    if any(isinstance(f, BudgetExceeded) for f in failures):
+        ctx.mark_partial(str(failures[0]))
+    if not done and failures:
+        raise failures[0]
+    return done
+
+
+async def _branch(ctx: Context, name: str, work: Callable[[Context], Awaitable[T]]) -> T:
+    async with ctx.fork(name) as branch:
+        try:
+            return await work(branch)
+        except Exception as error:
+            branch.record("error", error=f"{type(error).__name__}: {error}")
+            branch.emit("branch_failed", error=str(error) or type(error).__name__)
+            raise
+
+
+def _succeeded(tasks: "list[asyncio.Task[T]]") -> list[T]:
+    return [t.result() for t in tasks if t.done() and not t.cancelled() and t.exception() is None]
+
+
+async def _cancel(tasks: "list[asyncio.Task[T]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,57 @@
+"""Votes over answers that are compared by type, never by the similarity of whole replies."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from maieutic.agents.speech import Solution
+from maieutic.tasks.answers import canonical
+from maieutic.tasks.task import AnswerType
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Groups of solutions with equivalent answers, largest first; of equal groups, the one that got there first.
+
+    "First" goes by the order in which the solutions are given, which is that of their branches and not of the clock, so
+    that a seeded vote has one outcome.
+
+    Solutions without a readable answer of the task's type are abstentions: they are counted, and they vote for nothing.
+    """
+
+    groups: tuple[tuple[Solution, ...], ...]
+    abstained: int
+
+    @classmethod
+    def of(cls, solutions: Sequence[Solution], answer_type: AnswerType) -> "Tally":
+        """Count `solutions`, given in the order of their branches."""
+        groups: dict[Hashable, list[int]] = {}
+        for i, solution in enumerate(solutions):
+            key = None if solution.answer is None else canonical(solution.answer, answer_type)
+            if key is not None:
+                groups.setdefault(key, []).append(i)
+        ranked = sorted(groups.values(), key=lambda members: (-len(members), members[-1]))
+        abstained = len(solutions) - sum(map(len, ranked))
+        return cls(tuple(tuple(solutions[i] for i in members) for members in ranked), abstained)
+
+    @property
+    def winner(self) -> Solution | None:
+        """The first solution of the leading group; None where nobody voted."""
+        return self.groups[0][0] if self.groups else None
+
+    @property
+    def unanimous(self) -> bool:
+        return len(self.groups) == 1 and self.abstained == 0
+
+    def counts(self) -> dict[str, int]:
+        """Votes by answer, as the answer was first written."""
+        return {str(members[0].answer): len(members) for members in self.groups}
+
+    def needed(self, remaining: int, ordered: bool = True) -> int:
+        """The fewest further votes that could settle it; 0 when the remaining ones can't change the winner.
+
+        `ordered` says that the remaining votes come after those counted: then a rival must overtake the leader, since
+        at equal size the one that got there first stays in front. Otherwise a draw may change the winner too.
+        """
+        lead, second = (len(g) for g in (*self.groups[:2], (), ())[:2])
+        short = second + remaining - lead + (not ordered and remaining > 0)
+        return max(0, min(remaining, -(-short // 2)))

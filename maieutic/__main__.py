@@ -1,0 +1,5 @@
+"""`python -m maieutic` is the `maieutic` command."""
+
+from maieutic.cli import main
+
+main()

@@ -1,0 +1,121 @@
+"""The budget tree: tokens, calls, cost and wall-clock, inherited by every branch.
+
+A child's spending counts at all its ancestors, and a call may start only while every one of them has something left.
+Streamed tokens are charged as they arrive, so a limit stops the calls under way and not only the next one.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from maieutic.errors import BudgetExceeded, UserError
+from maieutic.types import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits of a run or a branch; None means no limit of that kind. `tokens` counts prompt and completion."""
+
+    tokens: int | None = None
+    calls: int | None = None
+    cost: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "calls", "cost", "seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UserError(f"A budget of {value:g} {name} leaves nothing to run with: give a number above 0.")
+
+
+class Account:
+    """What one node of the budget tree has spent against its limits."""
+
+    def __init__(self, limits: Budget | None = None, parent: "Account | None" = None) -> None:
+        self.limits = limits or Budget()
+        self.parent = parent
+        self.started = time.monotonic()
+        self.usage = Usage()
+        self._streaming = 0
+
+    def child(self, limits: Budget | None = None) -> "Account":
+        return Account(limits, self)
+
+    def path(self) -> Iterator["Account"]:
+        """This node and its ancestors, up to the root."""
+        node: Account | None = self
+        while node is not None:
+            yield node
+            node = node.parent
+
+    def seconds_left(self) -> float | None:
+        """Wall-clock left before the nearest deadline on the way to the root; None where there is none."""
+        left = [a.started + a.limits.seconds - time.monotonic() for a in self.path() if a.limits.seconds is not None]
+        return min(left) if left else None
+
+    def tokens_left(self) -> int | None:
+        """Tokens left before the nearest limit on the way to the root; None where there is none."""
+        left = [a.limits.tokens - a.tokens for a in self.path() if a.limits.tokens is not None]
+        return min(left) if left else None
+
+    @property
+    def tokens(self) -> int:
+        return self.usage.tokens + self._streaming
+
+    def check(self) -> None:
+        """Raise BudgetExceeded when any limit on the way to the root is reached."""
+        for account in self.path():
+            limit = account._reached()
+            if limit:
+                value = getattr(account.limits, limit)
+                raise BudgetExceeded(limit, f"The budget of {value:g} {limit} is used up.")
+
+    def _reached(self) -> str | None:
+        limits, usage = self.limits, self.usage
+        spent = {
+            "tokens": (limits.tokens, self.tokens),
+            "calls": (limits.calls, usage.calls),
+            "cost": (limits.cost, usage.cost or 0.0),
+            "seconds": (limits.seconds, time.monotonic() - self.started),
+        }
+        return next((name for name, (limit, value) in spent.items() if limit is not None and value >= limit), None)
+
+    def open_call(self) -> "Lease":
+        """Admit one model call, or raise BudgetExceeded."""
+        self.check()
+        for account in self.path():
+            account.usage += Usage(calls=1)
+        return Lease(self)
+
+    def _stream(self, tokens: int) -> None:
+        for account in self.path():
+            account._streaming += tokens
+
+    def _settle(self, usage: Usage, streamed: int) -> None:
+        for account in self.path():
+            account._streaming -= streamed
+            account.usage += usage
+
+
+class Lease:
+    """One call under way: counts streamed tokens, then replaces them by the server's own count."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self.streamed = 0
+
+    def progress(self, tokens: int) -> None:
+        """Charge streamed tokens; raises BudgetExceeded as soon as a token limit on the way to the root is passed."""
+        self.streamed += tokens
+        self._account._stream(tokens)
+        left = self._account.tokens_left()
+        if left is not None and left < 0:
+            self._account.check()
+
+    def settle(self, usage: Usage | None) -> None:
+        """Close the call with its true usage; with None (cut off) what was streamed stays charged."""
+        final = usage or Usage(completion_tokens=self.streamed)
+        self._account._settle(
+            Usage(0, final.prompt_tokens, final.completion_tokens, final.cached_tokens, final.cost, final.seconds),
+            self.streamed,
+        )

@@ -1,0 +1,1 @@
+"""`maieutic chat`: a conversation at the terminal."""

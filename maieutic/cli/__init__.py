@@ -1,0 +1,89 @@
+"""The `maieutic` command. Only the standard library and typer are loaded before a command needs more."""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from maieutic.cli.ask import ask
+from maieutic.cli.chat import chat
+from maieutic.cli.codes import FAILED, INTERRUPTED, WRONG_REQUEST
+from maieutic.cli.collect import collect
+from maieutic.cli.demo import SETTINGS, demo
+from maieutic.cli.export import export
+from maieutic.cli.graphs import envs, graphs_app, models, tools
+from maieutic.cli.trace import trace_app
+from maieutic.errors import MaieuticError, UserError
+
+app = typer.Typer(
+    name="maieutic",
+    help="Graph-defined reasoning agents over your own models, exactly recorded.",
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"maieutic {version('maieutic')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+app.command()(ask)
+app.command()(chat)
+app.command(context_settings=SETTINGS)(demo)
+app.command()(collect)
+app.command()(export)
+app.add_typer(trace_app, name="trace")
+app.add_typer(graphs_app, name="graphs")
+app.command()(tools)
+app.command()(models)
+app.command()(envs)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line, or `arguments`, and exit with one of `maieutic.cli.codes`."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except KeyboardInterrupt:
+        _fail("Interrupted.", INTERRUPTED)
+    except UserError as error:
+        _fail(str(error), WRONG_REQUEST)
+    except MaieuticError as error:
+        _fail(str(error), WRONG_REQUEST if getattr(error, "kind", None) == "unreachable" else FAILED)
+    except typer.Abort:
+        _fail("Interrupted.", INTERRUPTED)
+    except typer.TyperException as error:
+        _fail(_usage(error), WRONG_REQUEST)
+    except BrokenPipeError:
+        os._exit(0)  # the reader of a pipe has seen enough; flushing what is left would only fail again
+    except Exception as error:
+        if os.environ.get("MAIEUTIC_DEBUG"):
+            raise
+        _fail(f"{type(error).__name__}: {error} (set MAIEUTIC_DEBUG=1 to see where).", FAILED)
+    sys.exit(code or 0)
+
+
+def _usage(error: typer.TyperException) -> str:
+    message = getattr(error, "format_message", error.__str__)()
+    context = getattr(error, "ctx", None)
+    return f"{message} See {context.command_path if context else 'maieutic'} --help."
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    print(f"maieutic: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(code)

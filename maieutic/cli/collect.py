@@ -1,0 +1,31 @@
+"""`maieutic collect`: many tasks, recorded, and safe to start again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from maieutic.cli.options import Json, Quiet, with_run_options
+
+if TYPE_CHECKING:
+    from maieutic.terminal.options import RunOptions
+
+
+@with_run_options
+def collect(
+    tasks: Annotated[
+        str, typer.Argument(metavar="TASKS", help='A JSONL file, or an environment such as "env:rg/chain_sum?n=100".')
+    ],
+    options: "RunOptions",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all of it goes; the same one again goes on.")],
+    samples: Annotated[int, typer.Option(metavar="N", help="Runs of each task.")] = 1,
+    concurrency: Annotated[int, typer.Option(metavar="N", help="Runs under way at once.")] = 8,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Take only the first so many tasks.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a graph on every task and record it all."""
+    from maieutic.cli.collection import Wanted, run_collection
+
+    wanted = Wanted(tasks, options, out, samples, concurrency, limit)
+    raise typer.Exit(run_collection(wanted, json, quiet))

@@ -1,0 +1,55 @@
+"""`maieutic export`: traces in, training rows out."""
+
+import json as json_
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maieutic.cli.options import Json
+
+if TYPE_CHECKING:
+    from maieutic.recipes.export import ExportReport
+
+
+def export(
+    dirs: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Directories of traces, or of collections.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the rows go.")],
+    recipe: Annotated[str, typer.Option(metavar="NAME", help="Which runs become rows.")] = "solved",
+    format: Annotated[str, typer.Option(metavar="NAME", help="What a row looks like.")] = "trl-sft",
+    json: Json = False,
+) -> None:
+    """Turn recorded runs into training rows."""
+    from maieutic.recipes.export import export as export_rows
+
+    report = export_rows(dirs, recipe, format, out)
+    for note in report.notes:
+        print(f"maieutic: {note}", file=sys.stderr)
+    print(json_.dumps(as_json(report), ensure_ascii=False) if json else in_words(report))
+
+
+def as_json(report: "ExportReport") -> dict[str, Any]:
+    """The object that `--json` prints."""
+    return {
+        "out": str(report.out),
+        "card": str(report.card),
+        "rows": report.rows,
+        "duplicates": report.duplicates,
+        "runs": {"seen": report.tally.seen, "kept": report.tally.kept, "dropped": dict(report.tally.dropped)},
+        "counts": dict(report.tally.counts),
+        "notes": list(report.notes),
+    }
+
+
+def in_words(report: "ExportReport") -> str:
+    """A few lines: rows, and what became of the runs."""
+    tally = report.tally
+    dropped = ", ".join(f"{number} {reason}" for reason, number in tally.dropped.most_common())
+    lines = [
+        f"{report.rows} rows in {report.out}"
+        + (f" ({report.duplicates} duplicates left out)" * bool(report.duplicates)),
+        f"{tally.kept} of {tally.seen} runs kept" + (f"; left out: {dropped}" if dropped else ""),
+        f"card: {report.card.with_suffix('.md')}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""`maieutic graphs`, `tools`, `models`, `envs`: what there is, by name."""
+
+import json as json_
+from typing import Annotated
+
+import typer
+
+from maieutic.cli.options import Json
+
+graphs_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+@graphs_app.callback()
+def graphs(context: typer.Context, json: Json = False) -> None:
+    """List the graphs; show NAME draws one."""
+    if context.invoked_subcommand is None:
+        from maieutic.graphs.registry import describe_graphs
+
+        print_names(describe_graphs(), json)
+
+
+@graphs_app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A graph's name, a dotted path, or a file.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the graph.")
+    ] = None,
+) -> None:
+    """Print a graph as Mermaid text."""
+    from maieutic.graphs.registry import load_graph
+    from maieutic.terminal.settings import parse_settings
+
+    print(load_graph(name, parse_settings(set_ or ())).mermaid().strip())
+
+
+def tools(json: Json = False) -> None:
+    """List the tools, and whether they work here."""
+    import asyncio
+
+    from maieutic.tools.registry import tool_names
+
+    print_names({name: asyncio.run(_describe_tool(name)) for name in tool_names()}, json)
+
+
+async def _describe_tool(name: str) -> str:
+    from maieutic.errors import UserError
+    from maieutic.tools.registry import load_tools
+
+    try:
+        loaded = await load_tools([name])
+    except UserError as error:
+        return f"Not available: {error}"
+    return loaded[name].description.split("\n", 1)[0]
+
+
+def models(json: Json = False) -> None:
+    """List the model profiles, shipped and your own."""
+    from maieutic.llm.registry import find_profile, model_names
+    from maieutic.settings import load_settings
+
+    settings = load_settings()
+    print_names({name: find_profile(name, settings).description for name in model_names(settings)}, json)
+
+
+def envs(
+    wanted: Annotated[str, typer.Argument(metavar="[FILTER]", help="Only names with this in them.")] = "",
+    json: Json = False,
+) -> None:
+    """List the environments that tasks can be drawn from."""
+    from maieutic.tasks.gym import dataset_names
+
+    names = [f"env:rg/{name}" for name in dataset_names() if wanted in name]
+    print_names(dict.fromkeys(names, ""), json)
+
+
+def print_names(described: dict[str, str], json: bool) -> None:
+    """Names with a line each, or a JSON object of them."""
+    if json:
+        print(json_.dumps(described, ensure_ascii=False))
+        return
+    width = max(map(len, described), default=0)
+    for name, line in described.items():
+        print(f"{name:<{width}}  {line}".rstrip())

@@ -1,0 +1,85 @@
+"""The options that every command that runs a graph has, written once."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from maieutic.terminal.options import RunOptions
+
+
+def run_options(
+    graph: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who speaks when: a graph's name, or a file.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A model's name, such as in-box or vllm/NAME@URL.")
+    ] = None,
+    tool: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A tool the model may use; repeatable.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the graph; repeatable.")
+    ] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Tokens a run may use, prompts included.")
+    ] = None,
+    budget_calls: Annotated[int | None, typer.Option(metavar="N", help="Model calls a run may make.")] = None,
+    budget_seconds: Annotated[float | None, typer.Option(metavar="S", help="Seconds a run may take.")] = None,
+    budget_cost: Annotated[float | None, typer.Option(metavar="X", help="US dollars a run may cost.")] = None,
+    temperature: Annotated[float | None, typer.Option(metavar="T", help="Sampling temperature.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens of one reply at most.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the sampling.")] = None,
+) -> "RunOptions":
+    """The options as given. Raises UserError for a number out of range or a setting that is not KEY=VALUE."""
+    from maieutic.budget import Budget
+    from maieutic.errors import UserError
+    from maieutic.terminal.options import RunOptions
+    from maieutic.terminal.settings import parse_settings
+    from maieutic.types import Sampling
+
+    if temperature is not None and temperature < 0:
+        raise UserError(f"A temperature of {temperature:g} is not possible: give 0 or more.")
+    if max_tokens is not None and max_tokens < 1:
+        raise UserError(f"A reply of {max_tokens} tokens is not possible: give 1 or more.")
+    budget = Budget(budget_tokens, budget_calls, budget_cost, budget_seconds)
+    return RunOptions(
+        graph=graph,
+        model=model,
+        tools=tuple(tool or ()),
+        budget=None if budget == Budget() else budget,
+        sampling=Sampling(temperature=temperature, max_tokens=max_tokens),
+        seed=seed,
+        graph_settings=parse_settings(set_ or ()),
+    )
+
+
+def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` the options of `run_options` in place of its parameter `options`."""
+    shared = inspect.signature(run_options).parameters
+    own = inspect.signature(command).parameters
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        given = {name: values.pop(name) for name in shared}
+        command(options=run_options(**given), **values)
+
+    def order(parameter: inspect.Parameter) -> bool:
+        return parameter.default is not inspect.Parameter.empty
+
+    merged = [p for name, p in own.items() if name != "options"]
+    at = next((i for i, p in enumerate(merged) if order(p)), len(merged))
+    merged[at:at] = shared.values()
+    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in merged]
+    run.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in keyword}
+    return run
+
+
+Traces = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run is recorded.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Don't show what happens on the way.")]

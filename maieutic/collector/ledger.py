@@ -1,0 +1,130 @@
+"""What has been done: `results.jsonl` and `failures.jsonl`, append-only and written in groups.
+
+A line is added only after its run's trace is on disk, and counts as done only once the line is on disk itself. What a
+kill tears off is a line that nobody was told of.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from maieutic.collector.rows import FailureRow, ResultRow
+from maieutic.errors import TraceError
+
+RESULTS, FAILURES = "results.jsonl", "failures.jsonl"
+LATEST = 0.030  # seconds a line waits for company
+
+_sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
+
+Row = ResultRow | FailureRow
+R = TypeVar("R", ResultRow, FailureRow)
+
+
+def read_results(out: Path) -> Iterator[ResultRow]:
+    """The finished runs of a collection. TraceError for a line that is damaged; a torn last line is left out."""
+    return _read(Path(out) / RESULTS, ResultRow)
+
+
+def read_failures(out: Path) -> Iterator[FailureRow]:
+    """The runs that raised, earlier attempts included."""
+    return _read(Path(out) / FAILURES, FailureRow)
+
+
+class Ledger:
+    """Both files, open for appending by one process; `on_disk` is told of rows once they are durable."""
+
+    def __init__(self, out: Path, on_disk: Callable[[list[Row]], None]) -> None:
+        self._paths: dict[type[Row], Path] = {ResultRow: out / RESULTS, FailureRow: out / FAILURES}
+        self._on_disk = on_disk
+        self._rows: list[Row] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._writer: asyncio.Task[None] | None = None
+        for path in self._paths.values():
+            _drop_torn_line(path)
+
+    def add(self, row: Row) -> None:
+        """Queue a row; never waits for the disk. Raises what ended the writing, such as TraceError on a full disk."""
+        if self._writer is not None and self._writer.done():
+            self._writer.result()
+        self._rows.append(row)
+        self._wake.set()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator["Ledger"]:
+        """Write what is added during the block; at its end everything is on disk. TraceError where it can't be."""
+        self._writer = asyncio.create_task(self._write_until_closed())
+        try:
+            yield self
+        finally:
+            self._closing = True
+            self._wake.set()
+            await self._writer
+
+    async def _write_until_closed(self) -> None:
+        while self._rows or not self._closing:
+            await self._wake.wait()
+            self._wake.clear()
+            if not self._closing:
+                await asyncio.sleep(LATEST)
+            rows, self._rows = self._rows, []
+            try:
+                await asyncio.to_thread(self._write, rows)
+            except OSError as error:
+                raise TraceError(
+                    f"Results can't be written to {self._paths[ResultRow].parent} ({error.strerror}): free some space "
+                    "or make it writable, then start the same command again to go on."
+                ) from error
+            self._on_disk(rows)
+
+    def _write(self, rows: list[Row]) -> None:
+        for kind, path in self._paths.items():
+            lines = b"".join(row.as_line() for row in rows if type(row) is kind)
+            if lines:
+                _append(path, lines)
+
+
+def _append(path: Path, data: bytes) -> None:
+    """Append and sync; after an error the file ends where it did before."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        before = os.fstat(file).st_size
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(file, data[written:])
+            _sync(file)
+        except OSError:
+            os.ftruncate(file, before)
+            raise
+    finally:
+        os.close(file)
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off a last line without its end. Its run is in the trace, and is recovered from there."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        data = file.read()
+        if data and not data.endswith(b"\n"):
+            file.truncate(data.rfind(b"\n") + 1)
+
+
+def _read(path: Path, kind: type[R]) -> Iterator[R]:
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                data: dict[str, Any] = json.loads(line)
+                row = kind.from_json(data)
+            except (ValueError, KeyError, TypeError) as error:
+                raise TraceError(f"{path}, line {number} is damaged ({error}): take it out to go on.") from error
+            yield row

@@ -1,0 +1,133 @@
+"""What a collection was asked for: `collect.json`, so that a second start goes on with the same thing or is refused."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from maieutic.errors import TraceError, UserError
+from maieutic.tasks.task import Task
+
+FILE, LOCK = "collect.json", ".lock"
+FORMAT_VERSION = 1
+_GROWS = ("source", "samples", "tasks", "created", "format")  # what a later start may change; tasks only by adding
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`tasks` maps each task's id to a fingerprint of its content, gold included; `created` is seconds since the epoch.
+
+    `source` is what was asked for last: a file that was moved is still the same tasks.
+    """
+
+    source: str
+    tasks: dict[str, str]
+    graph: str
+    graph_settings: dict[str, Any]
+    model: str
+    tools: list[str]
+    sampling: dict[str, Any]
+    budget: dict[str, Any]
+    samples: int
+    seed: int
+    created: float
+    format: int = FORMAT_VERSION
+
+
+def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
+    """A fingerprint of every task by its id."""
+    contents = {t.id: json.dumps(t.model_dump(), sort_keys=True).encode("ascii") for t in tasks}
+    return {task: hashlib.blake2b(content, digest_size=8).hexdigest() for task, content in contents.items()}
+
+
+def refuse_foreign(out: Path) -> None:
+    """UserError where `out` is something else than a collection, an empty directory or nothing yet."""
+    if not out.exists() or (out / FILE).exists():
+        return
+    if not out.is_dir() or any(path.is_file() and path.name != LOCK for path in out.rglob("*")):
+        raise UserError(f"{out} is there and is not a collection: give a new directory, or an empty one.")
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Hold the directory for this process. UserError where another one has it."""
+    try:
+        lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(f"{out} can't be written to ({error.strerror}): give another directory.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"Another process is collecting into {out}: wait for it, or give another directory.") from None
+    finally:
+        os.close(lock)
+
+
+def settle(out: Path, asked: Manifest) -> None:
+    """Write the manifest of a new collection, or see whether `asked` goes on with the one that is there.
+
+    UserError with one sentence saying what differs.
+    """
+    path = out / FILE
+    if not path.exists():
+        _write(path, asked)
+        return
+    before = _load(path)
+    differing = [name for name in _names() if name not in _GROWS and _plain(asked, name) != _plain(before, name)]
+    if differing:
+        name = differing[0]
+        raise _refusal(out, f"{name} {_shown(before, name)}, and now {_shown(asked, name)} is asked for")
+    gone = before.tasks.keys() - asked.tasks.keys()
+    if gone:
+        raise _refusal(out, f"{len(before.tasks)} tasks, of which {len(gone)} are missing now, such as {min(gone)!r}")
+    changed = [task for task, print_ in before.tasks.items() if asked.tasks[task] != print_]
+    if changed:
+        raise _refusal(out, f"another task under the id {changed[0]!r}")
+    if asked.samples < before.samples:
+        raise _refusal(out, f"samples {before.samples}, and now {asked.samples} is asked for")
+    _write(path, Manifest(**{**asdict(asked), "created": before.created}))
+
+
+def _names() -> list[str]:
+    return [f.name for f in fields(Manifest)]
+
+
+def _plain(manifest: Manifest, name: str) -> Any:
+    return json.loads(json.dumps(getattr(manifest, name)))
+
+
+def _shown(manifest: Manifest, name: str) -> str:
+    value = getattr(manifest, name)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}={v}" for k, v in value.items() if v is not None) or "none"
+    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
+
+
+def _refusal(out: Path, difference: str) -> UserError:
+    return UserError(f"{out} was started with {difference}: ask for the same, or give another directory.")
+
+
+def _load(path: Path) -> Manifest:
+    try:
+        data = json.loads(path.read_bytes())
+        version = data["format"]
+        if version > FORMAT_VERSION:
+            raise TraceError(f"{path} is of format {version}, newer than this Maieutic reads: upgrade it.")
+        return Manifest(**data)
+    except (ValueError, KeyError, TypeError) as error:
+        raise TraceError(f"{path} is damaged ({error}): give another directory.") from error
+
+
+def _write(path: Path, manifest: Manifest) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(asdict(manifest), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

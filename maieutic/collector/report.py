@@ -1,0 +1,158 @@
+"""What is said of a collection: while it goes on, and when it ends."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from maieutic.collector.rows import FailureRow, ResultRow
+from maieutic.stats import Interval, clustered
+from maieutic.types import Outcome, Usage
+
+WINDOW = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is. `done` counts results on disk, those of earlier starts included; `failed` is of this start.
+
+    `rate` is results per second over the last half minute; `eta` is in seconds. Both are None while unknown.
+    """
+
+    done: int
+    total: int
+    correct: int
+    failed: int
+    tokens: int
+    seconds: float
+    rate: float | None
+    eta: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The results of one collection as one row of a table.
+
+    `accuracy` is over the runs whose answer could be checked, with a 95 % interval that allows for several samples of
+    one task being alike; None where there are none. `usage` is the sum over all runs: its `seconds` are those of the
+    runs, which overlap.
+    """
+
+    n: int
+    correct: int
+    outcomes: dict[Outcome, int]
+    partial: int
+    accuracy: Interval | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """What a start came to. `summary` is of all results in `out`; `new`, `failed` and `seconds` are of this start.
+
+    `stopped` says in one sentence why it ended before its end, and is None where everything was tried. `problems` are
+    lines of the task file that could not be used, a sentence each.
+    """
+
+    out: Path
+    total: int
+    done: int
+    new: int
+    recovered: int
+    failed: int
+    failures: dict[str, int]
+    summary: Summary
+    seconds: float
+    problems: list[str]
+    stopped: str | None
+
+    @property
+    def traces(self) -> Path:
+        return self.out / "traces"
+
+    @property
+    def results(self) -> Path:
+        return self.out / "results.jsonl"
+
+
+@dataclass
+class Tally:
+    """Counts rows as they come, in memory that grows with tasks and not with rows."""
+
+    n: int = 0
+    partial: int = 0
+    usage: Usage = Usage()
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    _tasks: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, row: ResultRow) -> None:
+        self.n += 1
+        self.partial += row.partial
+        self.usage += row.usage
+        if row.outcome is not None:
+            self.outcomes[row.outcome] += 1
+            right, seen = self._tasks.get(row.task, (0, 0))
+            self._tasks[row.task] = (right + (row.outcome is Outcome.CORRECT), seen + 1)
+
+    @property
+    def correct(self) -> int:
+        return self.outcomes[Outcome.CORRECT]
+
+    def summary(self) -> Summary:
+        rights, sizes = zip(*self._tasks.values(), strict=True) if self._tasks else ((), ())
+        accuracy = clustered(rights, sizes) if sizes else None
+        return Summary(self.n, self.correct, dict(self.outcomes), self.partial, accuracy, self.usage)
+
+
+class Meter:
+    """Turns rows that reached the disk into progress."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.tally = Tally()
+        self.failures: Counter[str] = Counter()
+        self.new = 0
+        self._started = time.monotonic()
+        self._marks: deque[tuple[float, int]] = deque([(self._started, 0)])
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def add(self, rows: Iterable[ResultRow | FailureRow]) -> Progress:
+        for row in rows:
+            if isinstance(row, FailureRow):
+                self.failures[row.message] += 1
+            else:
+                self.tally.add(row)
+                self.new += 1
+        now = time.monotonic()
+        self._marks.append((now, self.new))
+        while len(self._marks) > 2 and self._marks[1][0] < now - WINDOW:
+            self._marks.popleft()
+        return self._progress(now)
+
+    def _progress(self, now: float) -> Progress:
+        begun, before = self._marks[0]
+        rate = (self.new - before) / (now - begun) if self.new > before and now > begun else None
+        failed = self.failures.total()
+        left = self.total - self.tally.n - failed
+        return Progress(
+            done=self.tally.n,
+            total=self.total,
+            correct=self.tally.correct,
+            failed=failed,
+            tokens=self.tally.usage.tokens,
+            seconds=self.seconds,
+            rate=rate,
+            eta=left / rate if rate else None,
+        )
+
+
+def summarise(results: Iterable[ResultRow]) -> Summary:
+    """The table row of these results: all of a collection, or any part of it."""
+    tally = Tally()
+    for row in results:
+        tally.add(row)
+    return tally.summary()

@@ -1,0 +1,297 @@
+"""What an agent sees of its run: models, tools, budget, trace, events. Nothing reaches around it.
+
+A `Context` is a view: all views of a run share its record; a fork adds a branch with its own budget node and its own
+tool session, so that parallel samples can't see each other's variables.
+"""
+
+import asyncio
+import hashlib
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from maieutic.budget import Account, Budget
+from maieutic.errors import BudgetExceeded
+from maieutic.events import Event, EventKind, EventStream
+from maieutic.llm.gateway import Call, call_model
+from maieutic.llm.registry import Resolved
+from maieutic.tasks.task import PublicTask
+from maieutic.tools.tool import Session, Tool
+from maieutic.trace.record import CallRecord, Parent
+from maieutic.trace.writer import RunTrace
+from maieutic.types import Completion, Delta, Message, Request, Sampling, ToolCall, ToolResult, ToolStatus
+
+
+class Kept(Protocol):
+    """Anything an agent produced; `call_id` is the model call it ended in."""
+
+    @property
+    def call_id(self) -> str: ...
+
+
+K = TypeVar("K")
+Prompts = dict[tuple[str, str | None], tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One completed model call: its id in the trace, what was said, and the conversation up to and including it."""
+
+    call_id: str
+    completion: Completion
+    messages: tuple[Message, ...]
+
+    @property
+    def text(self) -> str:
+        return self.completion.text
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An answer the run could return now. `answer` is None where none could be read from `text`."""
+
+    answer: str | None
+    text: str
+    call_id: str | None = None
+
+
+@dataclass(slots=True)
+class RunState:
+    """What all views of one run share.
+
+    `task` is the public part, without gold answer. `history` is what was said before the question in a conversation.
+    `prompts` are those read so far by any run of the same runner, by role and family. `turns` counts the calls of each
+    branch path, so that a path which is forked again does not draw the same seeds again.
+    """
+
+    run_id: str
+    task: PublicTask
+    models: Mapping[str, Resolved]
+    tools: Mapping[str, Tool]
+    trace: RunTrace
+    events: EventStream
+    seed: int
+    sampling: Sampling = Sampling()
+    prompt_folders: tuple[Path, ...] = ()
+    history: tuple[Message, ...] = ()
+    best: Proposal | None = None
+    partial: str | None = None
+    kept: dict[str, "Kept"] = field(default_factory=dict)
+    prompts: Prompts = field(default_factory=dict)
+    call_numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    turns: "defaultdict[str, itertools.count[int]]" = field(default_factory=lambda: defaultdict(itertools.count))
+
+
+@dataclass(slots=True)
+class Branch:
+    """One line of work within a run: its path (empty for the trunk), budget node and tool session."""
+
+    path: str
+    account: Account
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The run as seen from one node of its graph."""
+
+    run: RunState
+    branch: Branch
+    node: str = ""
+
+    @property
+    def task(self) -> PublicTask:
+        return self.run.task
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        return tuple(self.run.tools.values())
+
+    @property
+    def account(self) -> Account:
+        return self.branch.account
+
+    def at(self, node: str) -> "Context":
+        """The same context, speaking from another node."""
+        return replace(self, node=node)
+
+    @asynccontextmanager
+    async def fork(self, name: str, budget: Budget | None = None) -> AsyncIterator["Context"]:
+        """A branch with its own budget node and tool session; the session is closed at the end of the block."""
+        path = f"{self.branch.path}/{name}" if self.branch.path else name
+        session = Session()
+        try:
+            yield replace(self, branch=Branch(path, self.account.child(budget), session))
+        finally:
+            await session.close()
+
+    def model_for(self, role: str) -> Resolved:
+        """The model that plays `role`: its own where one is set, the run's otherwise."""
+        return self.run.models.get(role) or self.run.models[""]
+
+    async def sample(
+        self,
+        role: str,
+        messages: tuple[Message, ...],
+        *,
+        tools: tuple[Tool, ...] = (),
+        sampling: Sampling = Sampling(),
+        parents: tuple[Parent, ...] = (),
+        continue_final: bool = False,
+    ) -> Utterance:
+        """Let `role` speak once. Recorded whatever happens; raises ModelError or BudgetExceeded when it fails."""
+        resolved = self.model_for(role)
+        self.account.check()
+        call_id = f"c{next(self.run.call_numbers)}"
+        turn = next(self.run.turns[self.branch.path])
+        own_seed = sampling.seed
+        sampling = resolved.profile.sampling.fill(_merge(self.run.sampling, sampling))
+        if own_seed is None:  # one seed for all calls would make samples side by side the same
+            seed = self.run.seed if sampling.seed is None else sampling.seed
+            sampling = replace(sampling, seed=_derive_seed(seed, self.branch.path, turn))
+        request = Request(messages, sampling, tuple(t.spec for t in tools), continue_final)
+        self.emit("call_started", role=role, call_id=call_id, model=resolved.model.name)
+        call = await call_model(resolved.model, request, self.account, self._listener(role, call_id))
+        self._record(call, call_id, role, turn, resolved, parents)
+        self._mark_cut(call, sampling)
+        if call.completion is None:
+            assert call.error is not None
+            raise call.error
+        return Utterance(call_id, call.completion, (*messages, call.completion.message()))
+
+    async def use(self, call: ToolCall, parent: str) -> ToolResult:
+        """Run a tool call the model made; its mistakes come back as a result that the model can read."""
+        self.emit("tool_started", tool=call.name, arguments=call.arguments)
+        started = time.monotonic()
+        try:
+            result = await self._use(call)
+        except (Exception, asyncio.CancelledError) as error:
+            status: ToolStatus = "timeout" if isinstance(error, BudgetExceeded) else "error"
+            said = "cancelled" if isinstance(error, asyncio.CancelledError) else str(error)
+            self._tell(call, parent, ToolResult(call.id, call.name, said, status, time.monotonic() - started))
+            raise
+        self._tell(call, parent, result)
+        return result
+
+    def _tell(self, call: ToolCall, parent: str, result: ToolResult) -> None:
+        self.run.trace.write(
+            "tool_result",
+            call_id=parent,
+            tool_call_id=call.id,
+            name=call.name,
+            arguments=call.arguments,
+            content=result.content,
+            status=result.status,
+            seconds=result.seconds,
+            meta=result.meta,
+            branch=self.branch.path,
+        )
+        self.emit("tool_finished", tool=call.name, status=result.status, content=result.content, meta=result.meta)
+
+    async def _use(self, call: ToolCall) -> ToolResult:
+        tool = self.run.tools.get(call.name)
+        if tool is None:
+            known = ", ".join(self.run.tools) or "none"
+            return ToolResult(call.id, call.name, f"There is no tool {call.name}. Tools: {known}.", "error", 0.0)
+        try:
+            async with asyncio.timeout(self.account.seconds_left()):
+                return await tool.call(call, self.branch.session)
+        except TimeoutError:
+            raise BudgetExceeded("seconds", f"The time budget ended while the tool {tool.name} was running.") from None
+
+    def propose(self, proposal: Proposal) -> None:
+        """Make this the run's answer so far: what is returned if nothing better comes."""
+        if proposal != self.run.best:
+            self.run.best = proposal
+            self.emit("answer", answer=proposal.answer, call_id=proposal.call_id)
+
+    def mark_partial(self, reason: str) -> None:
+        """Say that the run did less than it was asked to; the first reason stays."""
+        if self.run.partial is None:
+            self.run.partial = reason
+
+    def keep(self, value: "Kept") -> str:
+        """Keep what an agent produced for later nodes, and return its key: the graph's state holds keys, not texts."""
+        key = f"{type(value).__name__.lower()}-{value.call_id}"
+        self.run.kept[key] = value
+        return key
+
+    def recall(self, key: str, kind: type[K]) -> K:
+        value = self.run.kept[key]
+        assert isinstance(value, kind)
+        return value
+
+    def record(self, kind: str, /, **fields: Any) -> None:
+        """Write a line of its own to the trace (vote, label, note, error)."""
+        self.run.trace.write(kind, node=self.node, branch=self.branch.path, **fields)
+
+    def emit(self, kind: EventKind, role: str = "", **data: Any) -> None:
+        if self.run.events.listening:
+            self.run.events.emit(Event(kind, self.run.run_id, self.node, role, self.branch.path, data))
+
+    def _listener(self, role: str, call_id: str) -> Callable[[Delta], None] | None:
+        if not self.run.events.listening:
+            return None
+        return lambda d: self.emit("delta", role=role, call_id=call_id, text=d.text, reasoning=d.reasoning)
+
+    def _mark_cut(self, call: Call, wanted: Sampling) -> None:
+        """A reply that the budget cut short makes the run partial; its text is better than nothing to show."""
+        if call.completion is None:
+            if call.arrived and call.arrived.text and self.run.best is None:
+                self.run.best = Proposal(None, call.arrived.text)
+        elif call.completion.finish_reason == "length" and call.request.sampling.max_tokens != wanted.max_tokens:
+            self.mark_partial("The token budget cut a reply short.")
+
+    def _record(
+        self, call: Call, call_id: str, role: str, turn: int, resolved: Resolved, parents: tuple[Parent, ...]
+    ) -> None:
+        arrived = call.completion or call.arrived
+        self.run.trace.call(
+            CallRecord(
+                run_id=self.run.run_id,
+                call_id=call_id,
+                model=resolved.model.name,
+                request=call.request,
+                completion=arrived,
+                t0=call.t0,
+                t1=call.t1,
+                parents=parents,
+                node=self.node,
+                role=role,
+                branch=self.branch.path,
+                turn=turn,
+                error=str(call.error) or type(call.error).__name__ if call.error else None,
+                cancelled=isinstance(call.error, asyncio.CancelledError),
+            )
+        )
+        self.emit(
+            "call_finished",
+            role=role,
+            call_id=call_id,
+            text=arrived.text if arrived else "",
+            error=str(call.error) if call.error else None,
+            tokens=arrived.usage.completion_tokens if arrived else None,
+            seconds=call.t1 - call.t0,
+        )
+
+
+def _merge(run: Sampling, agent: Sampling) -> Sampling:
+    """What the run asks for wins over the agent's own wish."""
+    said = {
+        name: value
+        for name in ("temperature", "top_p", "top_k", "max_tokens", "seed")
+        if (value := getattr(run, name)) is not None
+    }
+    logprobs = agent.logprobs and run.logprobs
+    return replace(agent, **said, stop=run.stop or agent.stop, logprobs=logprobs, extra={**agent.extra, **run.extra})
+
+
+def _derive_seed(seed: int, branch: str, turn: int) -> int:
+    """A 31-bit seed that depends on the run, the branch and the turn, and not on what else is under way."""
+    digest = hashlib.blake2b(f"{seed}/{branch}/{turn}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1

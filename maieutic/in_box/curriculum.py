@@ -1,0 +1,62 @@
+"""What is trained when: the levels and kinds of dialogue at each stage of the run.
+
+Copying and one-digit sums have to click before anything longer is learnt, so the run starts there and grows; old levels
+stay in the mixture to the end.
+"""
+
+from dataclasses import dataclass
+
+from maieutic.in_box.dialogues import Mixture
+from maieutic.in_box.families import MIXED, Level
+
+
+def _chain(weights: dict[tuple[int, int], float]) -> dict[Level, float]:
+    return {Level("chain_sum", size, width): weight for (size, width), weight in weights.items()}
+
+
+def _legs(weights: dict[tuple[int, int], float]) -> dict[Level, float]:
+    return {Level("leg_counting", size, most): weight for (size, most), weight in weights.items()}
+
+
+_PRODUCTS = {Level("products", 2, 1): 1.0, Level("products", 2, MIXED): 3.0, Level("products", 2, 2): 5.0}
+
+EASY = _chain({(2, 1): 3, (3, 1): 3, (4, 1): 1.5, (2, 2): 2, (3, 2): 1, (2, MIXED): 1}) | {
+    Level("products", 2, 1): 1.0,
+    Level("leg_counting", 1, 9): 1.0,
+}
+GROWING = (
+    _chain({(2, 1): 1, (3, 1): 1, (4, 1): 1, (5, 1): 1, (2, 2): 3, (3, 2): 4, (4, 2): 2, (5, 2): 1, (3, MIXED): 1})
+    | {Level("products", 2, 1): 0.5, Level("products", 2, MIXED): 2, Level("products", 2, 2): 1}
+    | _legs({(1, 9): 1, (2, 9): 1.5, (3, 9): 0.5})
+)
+FULL = (
+    _chain({(2, 1): 0.3, (3, 1): 0.5, (4, 1): 0.8, (5, 1): 1.5, (6, 1): 0.3})
+    | _chain({(2, 2): 0.5, (3, 2): 1.5, (4, 2): 4, (5, 2): 5, (6, 2): 0.4, (3, MIXED): 0.4})
+    | {Level("products", 2, 1): 0.3, Level("products", 2, MIXED): 1.0, Level("products", 2, 2): 2.5}
+    | _legs({(1, 9): 0.4, (2, 9): 1, (3, 9): 1.6, (4, 9): 1.6, (3, 15): 0.3})
+)
+
+_SOLVING = {"solve": 70.0, "tool": 12.0, "refuse": 4.0, "copy": 14.0}
+_SURE = {"solve": 82.0, "tool": 12.0, "refuse": 3.0, "copy": 3.0}
+_ALL = {"solve": 42.0, "tool": 9.0, "refuse": 4.0, "critic": 21.0, "refiner": 9.0, "debater": 8.0, "judge": 7.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A mixture, in force until this fraction of the run's minutes."""
+
+    until: float
+    mixture: Mixture
+
+
+STAGES = (
+    Stage(0.10, Mixture(_SOLVING, EASY)),
+    Stage(0.35, Mixture(_SOLVING, GROWING)),
+    Stage(0.66, Mixture(_SURE, FULL, plain=0.25)),
+    Stage(1.00, Mixture(_ALL, FULL, plain=0.2, chat=0.05)),
+)
+
+
+def mixture_at(progress: float) -> Mixture:
+    """The mixture in force at `progress` (0 to 1) of the run."""
+    return next((s.mixture for s in STAGES if progress < s.until), STAGES[-1].mixture)

@@ -1,0 +1,1 @@
+"""Models: everything that samples, behind one protocol, and the gateway that records each call."""

@@ -1,0 +1,205 @@
+"""Any server that speaks the OpenAI chat protocol, vLLM first."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import Any
+
+import httpx
+
+from maieutic.errors import ModelError
+from maieutic.llm.exchange import TRANSPORT_ERRORS, AttemptFailed, Exchange, timed_out, unreached
+from maieutic.llm.model import OnDelta
+from maieutic.llm.net import HttpClient, Slots, TransportFactory, retry_after, wait_before
+from maieutic.llm.profile import Profile
+from maieutic.llm.refusals import error_in, refusal, root_url, shown, unknown_model
+from maieutic.llm.stream import EventParser, Listener
+from maieutic.llm.wire import Json, decode_json, encode_json, malformed, read_completion, request_body
+from maieutic.types import Completion, Request
+
+# Added to a request without the user asking for it; a strict server that refuses one is then asked without it.
+OPTIONAL_FIELDS = ("return_token_ids", "stream_options", "logprobs")
+END_SECONDS = 0.2  # how long the end of a streamed body may take after its last event
+
+
+class OpenAICompatibleModel:
+    """A model behind an OpenAI-compatible server.
+
+    `name` is what traces call it; `base_url` is the API's root (`/v1` is added to a bare host). `transport` makes
+    another httpx transport than the default one, and `sleep` waits between attempts.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        profile: Profile,
+        base_url: str,
+        api_key: str | None = None,
+        transport: TransportFactory | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = name
+        self._profile = profile
+        self._key = api_key
+        self._sleep = sleep
+        url = root_url(base_url)
+        self._shown = shown(url)
+        self._chat = url.copy_with(path=f"{url.path}/chat/completions")
+        headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+        if api_key:
+            headers["authorization"] = f"Bearer {api_key}"
+        self._http = HttpClient(url, headers, profile.timeouts.connect, transport)
+        self._slots = Slots(profile.concurrency)
+        self._model = profile.model
+        self._unsupported: set[str] = set()
+        self._answered = False
+
+    async def sample(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """Ask the server; streams only where `on_delta` is given. Raises ModelError, and what `on_delta` raises."""
+        total = self._profile.timeouts.total
+        deadline = asyncio.timeout(total)
+        try:
+            async with self._slots.one(), deadline:
+                return await self._sample(request, on_delta)
+        except TimeoutError as error:
+            if total is None or not deadline.expired():
+                raise
+            raise timed_out(self._shown, "total", total) from error
+
+    async def served(self) -> list[str]:
+        """The names of the models that the server serves. Raises ModelError."""
+        try:
+            async with asyncio.timeout(self._profile.timeouts.connect):
+                response = await self._http.get().get("models")
+        except TRANSPORT_ERRORS as error:
+            raise unreached(self._shown, error).error from error
+        if not response.is_success:
+            raise refusal(self._shown, response.status_code, response.text, self._key)
+        try:
+            return [str(entry["id"]) for entry in response.json()["data"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise malformed("its list of models has an unexpected form") from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.close()
+
+    async def _sample(self, request: Request, on_delta: OnDelta | None) -> Completion:
+        model = self._model or await self._only_model()
+        body = request_body(request, model, stream=on_delta is not None, token_ids=self._profile.kind == "vllm")
+        for field in self._unsupported:
+            body.pop(field, None)
+        left_out: list[str] = []
+        attempt, was_stale = 0, False
+        while True:
+            listener = Listener(on_delta) if on_delta else None
+            try:
+                payload = await self._attempt(body, listener)
+            except AttemptFailed as failed:
+                if failed.without is not None:
+                    del body[failed.without]
+                    left_out.append(failed.without)
+                elif failed.stale and not was_stale:
+                    was_stale = True
+                elif attempt < self._profile.retries and self._worth_repeating(failed, listener):
+                    attempt += 1
+                    await self._sleep(wait_before(attempt, failed.wait))
+                else:
+                    raise await self._final(failed.error) from failed.__cause__
+            else:
+                self._unsupported.update(left_out)
+                self._answered = True
+                return read_completion(payload, model, self._profile.price)
+
+    def _worth_repeating(self, failed: AttemptFailed, listener: Listener | None) -> bool:
+        error = failed.error
+        if listener is not None and listener.heard:
+            return False
+        if error.kind == "unreachable" and not self._answered:  # more likely a wrong address than a restart
+            return False
+        return error.retryable and error.kind not in ("timeout", "malformed")
+
+    async def _attempt(self, body: Json, listener: Listener | None) -> Json:
+        content = encode_json(body)
+        exchange = Exchange(self._http.get(), self._chat, self._shown, content, self._profile.timeouts)
+        try:
+            response = await exchange.open()
+            if response.status_code != 200:
+                text = (await exchange.read()).decode(errors="replace")
+                raise self._refused(response.status_code, text, body, response.headers)
+            if listener is None:
+                return self._whole(await exchange.read())
+            if "json" in response.headers.get("content-type", ""):  # a server that doesn't stream
+                return listener.whole(self._whole(await exchange.read()))
+            async with aclosing(exchange.chunks()) as chunks:
+                return await self._streamed(chunks, listener)
+        finally:
+            await exchange.close()
+
+    async def _streamed(self, chunks: AsyncIterator[bytes], listener: Listener) -> Json:
+        parser = EventParser()
+        async for data in chunks:
+            for event in parser.feed(data):
+                if event == b"[DONE]":
+                    await _drain(chunks)
+                    return listener.joiner.result()
+                listener.hear(self._checked(event))
+        for event in parser.flush():
+            if event != b"[DONE]":
+                listener.hear(self._checked(event))
+        if listener.joiner.finished:
+            return listener.joiner.result()
+        text = f"The server at {self._shown} broke off in the middle of its answer; see its log."
+        raise AttemptFailed(ModelError(text, kind="cut", retryable=True))
+
+    def _whole(self, data: bytes) -> Json:
+        payload = self._checked(data)
+        if not isinstance(payload.get("choices"), list):
+            raise malformed(f"the answer of {self._shown} holds no choices")
+        return payload
+
+    def _checked(self, data: bytes) -> Json:
+        """The JSON object in these bytes. Raises ModelError (malformed), or AttemptFailed for an error in it."""
+        try:
+            payload: Any = decode_json(data)
+        except ValueError as error:
+            start = data[:80].decode(errors="replace")
+            raise malformed(f"{self._shown} answered with something that is not JSON ({start!r})") from error
+        if not isinstance(payload, dict):
+            raise malformed(f"{self._shown} answered with something that is not an object")
+        if (found := error_in(payload)) is not None:
+            raise AttemptFailed(refusal(self._shown, *found, self._key))
+        return payload
+
+    def _refused(self, status: int, text: str, body: Json, headers: httpx.Headers) -> AttemptFailed:
+        error = refusal(self._shown, status, text, self._key)
+        without = None
+        if status in (400, 422):
+            without = next((name for name in OPTIONAL_FIELDS if name in body and name in text), None)
+        return AttemptFailed(error, wait=retry_after(headers), without=without)
+
+    async def _final(self, error: ModelError) -> ModelError:
+        """The error to raise; where a model is not there, one that lists what is."""
+        if error.status != 404:
+            return error
+        try:
+            names = await self.served()
+        except ModelError:
+            return error
+        return error if self._model in names else unknown_model(self._shown, self._model, names)
+
+    async def _only_model(self) -> str:
+        names = await self.served()
+        if len(names) != 1:
+            listed = ", ".join(names) or "nothing"
+            raise ModelError(f"The server at {self._shown} serves {listed}: name one, as in vllm/NAME@{self._shown}.")
+        self._model = names[0]
+        return self._model
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """Read the body's end, which follows at once: a connection that is left before it can't be used again."""
+    with suppress(TimeoutError, AttemptFailed):
+        async with asyncio.timeout(END_SECONDS):
+            async for _ in chunks:
+                pass

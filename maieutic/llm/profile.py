@@ -1,0 +1,98 @@
+"""A model profile: everything needed to reach one model and to sample from it as its makers advise."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from maieutic.settings import Strict
+from maieutic.types import Sampling
+
+Kind = Literal["in-box", "vllm", "openai-compatible", "litellm", "scripted"]
+
+
+class SamplingDefaults(Strict):
+    """Used where a request leaves a field open. `extra` is added to every request body as it is."""
+
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = None
+    max_tokens: int | None = Field(default=None, gt=0)
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    extra: dict[str, Any] = {}
+
+    def fill(self, sampling: Sampling) -> Sampling:
+        """The sampling with its open fields filled."""
+        return replace(
+            sampling,
+            temperature=self.temperature if sampling.temperature is None else sampling.temperature,
+            top_p=self.top_p if sampling.top_p is None else sampling.top_p,
+            top_k=self.top_k if sampling.top_k is None else sampling.top_k,
+            max_tokens=self.max_tokens if sampling.max_tokens is None else sampling.max_tokens,
+            stop=sampling.stop or self.stop,
+            seed=self.seed if sampling.seed is None else sampling.seed,
+            extra={**self.extra, **sampling.extra},
+        )
+
+
+class Timeouts(Strict):
+    """Seconds for each phase of a call; null means no limit.
+
+    `first_byte` runs from the request to the response's first byte (without streaming that is the whole generation),
+    `between` from one received chunk to the next, `total` over the whole call with its retries.
+    """
+
+    connect: float | None = Field(default=10.0, gt=0)
+    first_byte: float | None = Field(default=600.0, gt=0)
+    between: float | None = Field(default=120.0, gt=0)
+    total: float | None = Field(default=None, gt=0)
+
+
+class Price(Strict):
+    """US dollars for a million tokens. `cached` is the price of prompt tokens read from a cache."""
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+
+    def of(self, prompt: int, completion: int, cached: int = 0) -> float:
+        """The cost in US dollars of a call with these numbers of tokens; `cached` are among the prompt's."""
+        cached_price = self.prompt if self.cached is None else self.cached
+        return ((prompt - cached) * self.prompt + cached * cached_price + completion * self.completion) / 1e6
+
+
+class Profile(Strict):
+    """One model. `prompts` names the folder of prompt files written for it; None means the ordinary ones.
+    `conversation` is false for a model that knows single questions only: what was said before is then left out.
+
+    `model` is the name at the server or provider; a vLLM or OpenAI-compatible profile without it takes the only model
+    that the server serves, and without `base_url` the server of MAIEUTIC_BASE_URL. `replies` is the script of a
+    scripted model.
+    """
+
+    kind: Kind
+    description: str = ""
+    model: str = ""
+    base_url: str | None = None
+    api_key_env: str | None = None
+    sampling: SamplingDefaults = SamplingDefaults()
+    prompts: str | None = None
+    conversation: bool = True
+    timeouts: Timeouts = Timeouts()
+    retries: int = Field(default=4, ge=0)
+    concurrency: int | None = Field(default=None, gt=0)
+    price: Price | None = None
+    replies: str | list[str] | dict[str, str | list[str]] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Profile":
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
+            raise ValueError("base_url must start with http:// or https://, as in http://localhost:8000/v1")
+        if self.base_url is not None and "@" in self.base_url:
+            raise ValueError("base_url holds a user name or password: put the key in a variable named by api_key_env")
+        if self.kind == "litellm" and not self.model:
+            raise ValueError("a profile of kind litellm needs model, such as anthropic/NAME")
+        if self.kind == "scripted" and self.replies is None:
+            raise ValueError("a profile of kind scripted needs replies")
+        return self

@@ -1,0 +1,108 @@
+"""Names to models: what `--model NAME` means.
+
+    in-box                              a profile: shipped, or NAME.yaml in the user's models directory
+    ./my-model.yaml                     a profile in a file
+    vllm/qwen3                          a model at the vLLM server of MAIEUTIC_BASE_URL or http://localhost:8000/v1
+    vllm/qwen3@http://gpu1:8000/v1      ... at this server; without a name (vllm@http://gpu1:8000/v1) its only model
+    openai-compatible/name@https://…    any other server that speaks the OpenAI protocol
+    anthropic/name, ollama/name, …      everything else, through litellm
+
+The key sent to a server named by its URL is MAIEUTIC_API_KEY; a profile says its own with `api_key_env`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from maieutic.errors import ConfigError, UnknownName
+from maieutic.llm.model import Model
+from maieutic.llm.profile import Kind, Profile
+from maieutic.settings import Settings, load_yaml, parse_yaml
+
+DEFAULT_URL = "http://localhost:8000/v1"
+SERVERS: tuple[Kind, ...] = ("vllm", "openai-compatible")
+FORMS = ("vllm/NAME@URL", "openai-compatible/NAME@URL", "PROVIDER/NAME (through litellm)", "FILE.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A model ready to sample, with its profile (sampling defaults, prompts folder, concurrency)."""
+
+    model: Model
+    profile: Profile
+
+
+def resolve_model(name: str, settings: Settings, env: Mapping[str, str] = os.environ) -> Resolved:
+    """The model of this name. Raises UnknownName, ConfigError or MissingExtra; contacts no server."""
+    profile = find_profile(name, settings, env)
+    return Resolved(_build(name, profile, settings, env), profile)
+
+
+def find_profile(name: str, settings: Settings, env: Mapping[str, str] = os.environ) -> Profile:
+    """The profile of this name, without building the model. Raises UnknownName or ConfigError."""
+    if name.endswith((".yaml", ".yml")):
+        return load_yaml(Path(name).expanduser(), Profile)
+    own = settings.models_dir / f"{name}.yaml"
+    if "/" not in name and own.exists():
+        return load_yaml(own, Profile)
+    shipped = files("maieutic.configs") / "models" / f"{name}.yaml"
+    if "/" not in name and shipped.is_file():
+        return parse_yaml(shipped.read_text(encoding="utf-8"), Profile, f"{name}.yaml")
+    return _from_form(name, settings, env)
+
+
+def model_names(settings: Settings) -> list[str]:
+    """The names of all profiles, shipped and own, sorted."""
+    shipped = [entry.name for entry in (files("maieutic.configs") / "models").iterdir()]
+    own = [entry.name for entry in settings.models_dir.iterdir()] if settings.models_dir.is_dir() else []
+    return sorted({name.removesuffix(".yaml") for name in shipped + own if name.endswith(".yaml")})
+
+
+def _from_form(name: str, settings: Settings, env: Mapping[str, str]) -> Profile:
+    head, at, url = name.partition("@")
+    kind, slash, model = head.partition("/")
+    if kind in SERVERS and (at or slash):
+        if at and not url.startswith(("http://", "https://")):
+            raise ConfigError(f"The model {name!r} needs an address after the @, as in {head}@{DEFAULT_URL}.")
+        if "@" in url:
+            raise ConfigError(f"The address after {head}@ holds a user name or password: use MAIEUTIC_API_KEY instead.")
+        key = "MAIEUTIC_API_KEY" if env.get("MAIEUTIC_API_KEY") else None
+        return Profile(kind=kind, model=model, base_url=url or None, api_key_env=key)
+    if slash and kind and model:
+        return Profile(kind="litellm", model=name)
+    raise UnknownName("model", name, [*model_names(settings), *FORMS])
+
+
+def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, str]) -> Model:
+    if profile.kind == "in-box":
+        from maieutic.llm.in_box import InBoxModel
+
+        return InBoxModel()
+    if profile.kind == "scripted":
+        from maieutic.llm.scripted import ScriptedModel
+
+        return ScriptedModel("" if profile.replies is None else profile.replies, name=name)
+    key = _key(name, profile, env)
+    if profile.kind == "litellm":
+        from maieutic.llm.providers import ProviderModel, is_provider
+
+        if not is_provider(profile.model):
+            raise UnknownName("model", name, [*model_names(settings), *FORMS])
+        return ProviderModel(name, profile, key)
+    from maieutic.llm.openai_compatible import OpenAICompatibleModel
+
+    url = profile.base_url or env.get("MAIEUTIC_BASE_URL") or (DEFAULT_URL if profile.kind == "vllm" else None)
+    if url is None:
+        raise ConfigError(f"The model {name!r} needs its server's address: add @URL or set MAIEUTIC_BASE_URL.")
+    return OpenAICompatibleModel(name, profile, url, key)
+
+
+def _key(name: str, profile: Profile, env: Mapping[str, str]) -> str | None:
+    if profile.api_key_env is None:
+        return None
+    key = env.get(profile.api_key_env)
+    if not key:
+        raise ConfigError(f"The model {name!r} needs a key: set the environment variable {profile.api_key_env}.")
+    return key

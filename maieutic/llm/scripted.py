@@ -1,0 +1,182 @@
+"""A model that says what a script says: for tests of graphs, tools and recipes, this project's and its users'.
+
+It behaves like a served model in everything but the sampling: it streams, takes time, can be cancelled, fails on
+request, and returns token ids and log-probabilities, so that traces and exports of a scripted run are complete.
+"""
+
+import asyncio
+import inspect
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from maieutic.errors import ModelError
+from maieutic.llm.model import OnDelta
+from maieutic.types import Completion, Delta, Message, Request, ToolCall
+
+Reply = str | Completion | Exception
+Script = Reply | Sequence[Reply] | Mapping[str, Reply | Sequence[Reply]] | Callable[[Request], Reply | Awaitable[Reply]]
+
+MESSAGE_START, MESSAGE_END = 256, 257  # the two token ids above the 256 bytes
+
+
+def encode(text: str) -> tuple[int, ...]:
+    """The scripted model's token ids of a text: its UTF-8 bytes."""
+    return tuple(text.encode())
+
+
+def decode(ids: Sequence[int]) -> str:
+    """The text of token ids; message boundaries are left out."""
+    return bytes(i for i in ids if i < MESSAGE_START).decode(errors="replace")
+
+
+def prompt_ids(messages: Sequence[Message], continue_final: bool = False) -> tuple[int, ...]:
+    """The token ids of a prompt: a conversation's later prompts extend its earlier ones exactly."""
+    ids: list[int] = []
+    for message in messages:
+        ids += [MESSAGE_START, *encode(message["role"] + "\n"), *encode(_body(message)), MESSAGE_END]
+    if continue_final:
+        return tuple(ids[:-1])
+    return (*ids, MESSAGE_START, *encode("assistant\n"))
+
+
+def call_tool(name: str, /, **arguments: object) -> Completion:
+    """A scripted reply that calls one tool."""
+    call = ToolCall("", name, json.dumps(arguments))
+    return Completion("", tool_calls=(call,), finish_reason="tool_calls")
+
+
+@dataclass
+class ScriptedModel:
+    """A model that answers from `script`.
+
+    The script is one of: one reply, given always; a sequence of replies, given in the order of the calls; a mapping of
+    text to either, where the first key found in the system messages (in any message where there is no system message)
+    decides; a function of the request, async or not. A reply is a text, a whole `Completion`, or an exception, which
+    is raised. A sequence that has run out, or a mapping without a matching key, raises `ModelError`.
+
+    `latency` is in seconds for each call, spread over the streamed pieces of `piece` characters. `requests` holds every
+    request in order, `cancelled` counts the calls that were cancelled, `peak` the most calls that ran at once.
+    """
+
+    script: Script
+    name: str = "scripted"
+    latency: float = 0.0
+    piece: int = 8
+    requests: list[Request] = field(default_factory=list)
+    cancelled: int = 0
+    peak: int = 0
+    closed: bool = False
+    _running: int = 0
+    _given: dict[str, int] = field(default_factory=dict)
+
+    async def sample(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """Answer from the script; raises what the script raises, or ModelError where it has nothing to say."""
+        number = len(self.requests)
+        self.requests.append(request)
+        self._running += 1
+        self.peak = max(self.peak, self._running)
+        started = time.monotonic()
+        try:
+            reply = await self._reply(request)
+            completion = _complete(reply, request, self.name, number)
+            await self._speak(completion, on_delta)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self._running -= 1
+        usage = replace(completion.usage, seconds=time.monotonic() - started)
+        return replace(completion, usage=usage)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def _reply(self, request: Request) -> str | Completion:
+        script = self.script
+        if callable(script):
+            answer = script(request)
+            reply = await answer if inspect.isawaitable(answer) else answer
+        elif isinstance(script, Mapping):
+            key = _rule(script, request)
+            reply = self._next(script[key], key)
+        else:
+            reply = self._next(script, "")
+        if isinstance(reply, Exception):
+            await asyncio.sleep(self.latency)
+            raise reply
+        return reply
+
+    def _next(self, replies: Reply | Sequence[Reply], key: str) -> Reply:
+        if isinstance(replies, str | Completion | Exception):
+            return replies
+        given = self._given.get(key, 0)
+        if given >= len(replies):
+            where = f" for {key!r}" if key else ""
+            raise ModelError(f"The script has {len(replies)} replies{where}, and all of them have been given.")
+        self._given[key] = given + 1
+        return replies[given]
+
+    async def _speak(self, completion: Completion, on_delta: OnDelta | None) -> None:
+        if on_delta is None:
+            await asyncio.sleep(self.latency)
+            return
+        deltas = [Delta(reasoning=piece, tokens=len(encode(piece))) for piece in self._cut(completion.reasoning or "")]
+        deltas += [Delta(text=piece, tokens=len(encode(piece))) for piece in self._cut(completion.text)]
+        for delta in deltas:
+            await asyncio.sleep(self.latency / len(deltas))
+            on_delta(delta)
+        if not deltas:
+            await asyncio.sleep(self.latency)
+
+    def _cut(self, text: str) -> list[str]:
+        return [text[i : i + self.piece] for i in range(0, len(text), self.piece)]
+
+
+def _rule(script: Mapping[str, Reply | Sequence[Reply]], request: Request) -> str:
+    system = [_body(m) for m in request.messages if m["role"] == "system"]
+    text = "\n".join(system or [_body(m) for m in request.messages])
+    for key in script:
+        if key in text:
+            return key
+    raise ModelError(f"No rule of the script ({', '.join(map(repr, script))}) matches the request: {text[:200]!r}")
+
+
+def _body(message: Message) -> str:
+    content = message["content"]
+    text = content if isinstance(content, str) else "" if content is None else json.dumps(content)
+    if reasoning := message.get("reasoning"):
+        text = f"<think>{reasoning}</think>{text}"
+    if calls := message.get("tool_calls"):
+        text += json.dumps(calls)
+    return text
+
+
+def _complete(reply: str | Completion, request: Request, name: str, number: int) -> Completion:
+    """Fill in what a script leaves out: finish reason, token ids, log-probabilities, usage, tool-call ids."""
+    completion = Completion(reply) if isinstance(reply, str) else reply
+    calls = tuple(replace(c, id=c.id or f"call-{number}-{i}") for i, c in enumerate(completion.tool_calls))
+    completion = replace(completion, tool_calls=calls)
+    prompt = completion.prompt_token_ids or prompt_ids(request.messages, request.continue_final)
+    ids = completion.token_ids
+    if ids is None:
+        body = encode(_body(completion.message()))
+        ids = body if completion.finish_reason == "length" else (*body, MESSAGE_END)
+    logprobs = completion.logprobs
+    if logprobs is None and request.sampling.logprobs:
+        logprobs = (-1.0,) * len(ids)
+    usage = completion.usage
+    if not usage.tokens:
+        usage = replace(usage, calls=1, prompt_tokens=len(prompt), completion_tokens=len(ids))
+    return replace(
+        completion,
+        finish_reason=completion.finish_reason or ("tool_calls" if calls else "stop"),
+        prompt_token_ids=prompt,
+        token_ids=ids,
+        logprobs=logprobs,
+        usage=usage,
+        model=completion.model or name,
+        weights=completion.weights or "scripted",
+        template=completion.template or "scripted",
+    )

@@ -1,0 +1,1 @@
+"""Recipes: traces in, training rows out."""

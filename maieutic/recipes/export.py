@@ -1,0 +1,134 @@
+"""Export: traces through a recipe and a format into one JSONL file, with a card that says where it came from.
+
+The same traces give the same bytes. Nothing appears under the asked-for name until it is complete.
+"""
+
+import json
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from maieutic.errors import UserError
+from maieutic.recipes.recipe import Candidate, Row, Tally, find_format, find_recipe
+from maieutic.trace.payload import dump
+from maieutic.trace.reader import TraceReader
+from maieutic.trace.record import FORMAT_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written, and what became of the runs. `duplicates` are rows left out because they were there already."""
+
+    out: Path
+    card: Path
+    rows: int
+    duplicates: int
+    tally: Tally
+    notes: tuple[str, ...]
+
+
+def export(dirs: Sequence[Path | str] | Path | str, recipe: str, format: str, out: Path | str) -> ExportReport:
+    """Write the rows that `recipe` and `format` make of the traces in `dirs` to `out`, and a card beside it.
+
+    UnknownName for a recipe or format that is not there; UserError when no row comes of it, saying why, or when `out`
+    can't be written; TraceError when a trace is damaged. In all these cases nothing is left behind.
+    """
+    select, make_rows = find_recipe(recipe), find_format(format)
+    roots = [Path(root) for root in ([dirs] if isinstance(dirs, Path | str) else dirs)]
+    out, tally = Path(out), Tally()
+    temporary = _beside(out)
+    try:
+        with ExitStack() as stack:
+            readers = [stack.enter_context(TraceReader(root)) for root in roots]
+            file = stack.enter_context(temporary.open("wb"))
+            rows, duplicates = _write(make_rows(select(_candidates(readers), tally), tally), file)
+            notes = tuple(note for reader in readers for note in reader.notes)
+        if rows == 0:
+            raise UserError(_why_empty(roots, recipe, tally))
+        os.replace(temporary, out)
+    except OSError as error:
+        raise UserError(f"Rows can't be written to {out} ({error.strerror}): give another file.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    report = ExportReport(out, out.with_name(out.name + ".card.json"), rows, duplicates, tally, notes)
+    _write_cards(report, roots, recipe, format)
+    return report
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _candidates(readers: Iterable[TraceReader]) -> Iterator[Candidate]:
+    for reader in readers:
+        for summary in reader.runs():
+            yield Candidate(summary, reader)
+
+
+def _write(rows: Iterable[Row], file: BinaryIO) -> tuple[int, int]:
+    """Rows written and duplicates left out."""
+    written: set[bytes] = set()
+    duplicates = 0
+    for row in rows:
+        line = dump(row)
+        digest = sha256(line).digest()
+        if digest in written:
+            duplicates += 1
+            continue
+        written.add(digest)
+        file.write(line + b"\n")
+    file.flush()
+    os.fsync(file.fileno())
+    return len(written), duplicates
+
+
+def _why_empty(dirs: list[Path], recipe: str, tally: Tally) -> str:
+    places = ", ".join(map(str, dirs))
+    if tally.seen == 0:
+        return f"There are no runs in {places}: nothing was exported."
+    reasons = ", ".join(f"{number} {reason}" for reason, number in tally.dropped.most_common())
+    if tally.kept:
+        reasons = f"{reasons}; {tally.kept} kept without a row".removeprefix("; ")
+    return f"The recipe {recipe} takes none of the {tally.seen} runs in {places} ({reasons}): no file was written."
+
+
+def _write_cards(report: ExportReport, dirs: list[Path], recipe: str, format: str) -> None:
+    tally = report.tally
+    command = ["maieutic", "export", *map(str, dirs), "--recipe", recipe, "--format", format, "--out", str(report.out)]
+    card = {
+        "recipe": recipe,
+        "format": format,
+        "command": shlex.join(command),
+        "trace_format": FORMAT_VERSION,
+        "runs_seen": tally.seen,
+        "runs_kept": tally.kept,
+        "runs_dropped": dict(sorted(tally.dropped.items())),
+        "rows": report.rows,
+        "duplicate_rows": report.duplicates,
+        **dict(sorted(tally.counts.items())),
+        "calls_by_weights": dict(sorted(tally.weights.items())),
+        "sha256": sha256(report.out.read_bytes()).hexdigest(),
+        "notes": list(report.notes),
+    }
+    _replace(report.card, json.dumps(card, indent=2) + "\n")
+    lines = [f"# {report.out.name}", "", f"    {card['command']}", "", "| | |", "|-|-|"]
+    lines += [f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in card.items() if name != "command"]
+    _replace(report.card.with_suffix(".md"), "\n".join(lines) + "\n")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {number}" for key, number in value.items()) or "none"
+    return "; ".join(value) or "none" if isinstance(value, list) else str(value)
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = _beside(path)
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,97 @@
+"""`solved`: unaided runs whose answer was verified as correct, reduced to the conversation that gave the answer.
+
+What only helped it along (critiques, other debaters, losing samples, a first draft) was read by the answering call, but
+is no example of solving: it is material for other recipes.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from maieutic.recipes.recipe import Candidate, Episode, Tally, recipe
+from maieutic.trace.record import CallRecord, RunRecord, RunSummary
+from maieutic.types import Outcome
+
+_WHOLE = ("stop", "tool_calls", "function_call")  # finish reasons of a reply that the model itself ended
+
+
+@recipe("solved")
+def solved(runs: Iterable[Candidate], tally: Tally) -> Iterator[Episode]:
+    for candidate in runs:
+        tally.seen += 1
+        reason = reject_summary(candidate.summary)
+        if reason is not None:
+            tally.dropped[reason] += 1
+            continue
+        run = candidate.load()
+        path = winning_path(run)
+        reason = _reject(run, path)
+        if reason is not None:
+            tally.dropped[reason] += 1
+            continue
+        tally.kept += 1
+        tally.counts["calls_not_on_the_path"] += len(run.calls) - len(path)
+        yield Episode(run, path)
+
+
+def reject_summary(summary: RunSummary) -> str | None:
+    """Why a run is no unaided, complete, correct one, as far as can be told without reading it."""
+    if summary.finished is None:
+        return "unfinished"
+    if summary.outcome is None:
+        return "not verified"
+    if summary.outcome is not Outcome.CORRECT:
+        return summary.outcome.replace("_", " ")
+    if summary.partial is not False:
+        return "partial"
+    return "run with an oracle" if summary.oracle else None
+
+
+def _reject(run: RunRecord, path: tuple[CallRecord, ...]) -> str | None:
+    if any(call.gold_in_context for call in run.calls):
+        return "gold in context"
+    if not path:
+        return "no answering call"
+    if any(call.error or call.cancelled or call.completion is None for call in path):
+        return "failed call"
+    reasons = {call.completion.finish_reason for call in path if call.completion}
+    if None in reasons:
+        return "without a finish reason"
+    return None if reasons <= set(_WHOLE) else "cut short"
+
+
+def winning_path(run: RunRecord) -> tuple[CallRecord, ...]:
+    """The call that gave the answer and the earlier calls of the same conversation; empty if it can't be told.
+
+    The closing line names the answering call; where it does not, a run with a single last call has but one.
+    """
+    calls = {call.call_id: call for call in run.calls}
+    answer = calls.get(_answering_call(run) or "")
+    wanted = {answer.call_id} if answer else set()
+    agenda = [answer] if answer else []
+    while agenda:
+        call = agenda.pop()
+        for parent in call.parents:
+            before = calls.get(parent.call_id)
+            if before and before.call_id not in wanted and parent.type in ("continuation", "splice"):
+                if _continues(call, before):
+                    wanted.add(before.call_id)
+                    agenda.append(before)
+    return tuple(call for call in run.calls if call.call_id in wanted)
+
+
+def _answering_call(run: RunRecord) -> str | None:
+    named = run.finish.fields.get("answer_call") if run.finish else None
+    if named is not None:
+        return str(named)
+    continued = {parent.call_id for call in run.calls for parent in call.parents}
+    last = [call.call_id for call in run.calls if call.call_id not in continued]
+    return last[0] if len(last) == 1 else None
+
+
+def _continues(call: CallRecord, before: CallRecord) -> bool:
+    """Whether the earlier reply stands in the later call's conversation as its own turn, not as quoted text."""
+    if before.completion is None:
+        return False
+    end = len(before.request.messages)
+    turns = call.request.messages[max(0, end - 1) : end + 1]
+    text = before.completion.text
+    return any(turn["role"] == "assistant" and text in str(turn.get("content") or "") for turn in turns)

@@ -1,0 +1,118 @@
+"""The front door for a single question, and for opening a `Runner`."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from maieutic.budget import Budget
+from maieutic.errors import ConfigError, TaskError, UserError
+from maieutic.events import Event
+from maieutic.graphs.graph import Graph
+from maieutic.graphs.registry import load_graph
+from maieutic.llm.model import Model
+from maieutic.llm.profile import Profile
+from maieutic.llm.registry import Resolved, resolve_model
+from maieutic.runner.result import Result
+from maieutic.runner.runner import Runner
+from maieutic.settings import Settings, load_settings
+from maieutic.tasks.task import Task
+from maieutic.tools.registry import load_tools
+from maieutic.tools.tool import Tool
+from maieutic.trace.writer import TraceStore
+from maieutic.types import Sampling
+
+
+@asynccontextmanager
+async def open_runner(
+    graph: str | Graph = "direct",
+    *,
+    model: str | Model | None = None,
+    models: Mapping[str, str | Model] | None = None,
+    tools: Iterable[str | Tool] = (),
+    settings: Settings | None = None,
+    graph_settings: Mapping[str, Any] | None = None,
+    budget: Budget | None = None,
+    sampling: Sampling = Sampling(),
+    traces: Path | None = None,
+) -> AsyncIterator[Runner]:
+    """A `Runner` with its models and trace store opened, and closed at the end of the block.
+
+    `models` gives single roles a model of their own. Models given by name are closed at the end, those given as
+    objects are left open. Runs still under way at the end are cancelled. Raises UserError for any name or setting that
+    is wrong, before anything is written.
+    """
+    settings = settings or load_settings()
+    compiled = graph if isinstance(graph, Graph) else load_graph(graph, graph_settings)
+    if settings.prompts_dir is not None and not settings.prompts_dir.is_dir():
+        raise ConfigError(f"There is no prompts directory {settings.prompts_dir}: create it, or change prompts_dir.")
+    toolbox = await load_tools(tools)
+    wanted = {"": model or settings.model, **(models or {})}
+    resolved = {role: _resolve(m, settings) for role, m in wanted.items()}
+    if budget is not None and budget.cost is not None:
+        _refuse_unpriced(resolved.values())
+    store = TraceStore(traces or settings.traces_dir)
+    folders = (settings.prompts_dir,) if settings.prompts_dir else ()
+    runner = Runner(compiled, resolved, store, toolbox, sampling, budget, folders)
+    try:
+        yield runner
+    finally:
+        await runner.close()
+        try:
+            store.close()
+        finally:
+            await asyncio.gather(*(resolved[role].model.close() for role, m in wanted.items() if isinstance(m, str)))
+
+
+def _refuse_unpriced(models: Iterable[Resolved]) -> None:
+    """A server does not say what a call costs: without a price the budget would never run out."""
+    for one in models:
+        if one.profile.kind in ("vllm", "openai-compatible") and one.profile.price is None:
+            raise ConfigError(f"A budget of cost needs the price of {one.model.name}: give its profile one.")
+
+
+def _resolve(model: str | Model, settings: Settings) -> Resolved:
+    if isinstance(model, str):
+        return resolve_model(model, settings)
+    return Resolved(model, Profile(kind="scripted", replies=""))
+
+
+async def arun(task: str | Task, graph: str | Graph = "direct", *, seed: int | None = None, **options: Any) -> Result:
+    """Answer one question. `options` are those of `open_runner`: model, models, tools, budget, sampling, traces, …
+
+    Raises UserError where the request can't be served as written, and ModelError where no answer at all could be had.
+    """
+    async with open_runner(graph, **options) as runner:
+        return await runner.run(_as_task(task), seed=seed)
+
+
+def run(task: str | Task, graph: str | Graph = "direct", *, seed: int | None = None, **options: Any) -> Result:
+    """`arun` for code that is not async."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(arun(task, graph, seed=seed, **options))
+    raise UserError("maieutic.run was called from async code: write `await maieutic.arun(...)` there.")
+
+
+async def stream(
+    task: str | Task, graph: str | Graph = "direct", *, seed: int | None = None, **options: Any
+) -> AsyncGenerator[Event, None]:
+    """Answer one question and yield what happens; the last event is run_finished, its data["result"] the Result.
+
+    Leaving it early, by `aclose` or `contextlib.aclosing`, cancels the run.
+    """
+    async with open_runner(graph, **options) as runner:
+        running = runner.start(_as_task(task), seed=seed)
+        async for event in running.events.subscribe():
+            yield event
+        await running.result()
+
+
+def _as_task(task: str | Task) -> Task:
+    if isinstance(task, Task):
+        return task
+    if not task.strip():
+        raise TaskError("The question is empty: write what you want to know.")
+    return Task(question=task)

@@ -1,0 +1,165 @@
+"""What a user sets once: YAML files read into typed values, with errors that name the file, the line and the field.
+
+`load_yaml` is how every YAML file of Maieutic is read. `Settings` is the user's `config.yaml`; everything in it is
+optional.
+"""
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from maieutic.errors import ConfigError
+
+T = TypeVar("T", bound=BaseModel)
+Location = tuple[int | str, ...]
+
+
+class Strict(BaseModel):
+    """Base of everything read from YAML: unknown fields are errors, values don't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Settings(Strict):
+    """The user's settings. Paths are absolute once loaded; relative ones are taken from the file's directory.
+
+    `traces_dir` is where runs are recorded, `prompts_dir` holds prompt files that override the shipped ones, and
+    `models_dir` the user's model profiles.
+    """
+
+    model: str = "in-box"
+    graph: str = "direct"
+    traces_dir: Path = Path("traces")
+    prompts_dir: Path | None = None
+    models_dir: Path = Path("models")
+
+
+def config_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """Where settings are read: MAIEUTIC_CONFIG, or MAIEUTIC_HOME, or XDG_CONFIG_HOME/maieutic."""
+    explicit = env.get("MAIEUTIC_CONFIG") or env.get("MAIEUTIC_HOME")
+    if explicit:
+        return Path(explicit).expanduser().absolute()
+    return Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "maieutic"
+
+
+def state_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """Where Maieutic keeps what it writes: MAIEUTIC_HOME, or XDG_STATE_HOME/maieutic."""
+    explicit = env.get("MAIEUTIC_HOME")
+    if explicit:
+        return Path(explicit).expanduser().absolute()
+    return Path(env.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "maieutic"
+
+
+def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
+    """Read `config.yaml` from the configuration directory; all defaults where there is none. Raises ConfigError."""
+    directory = config_dir(env)
+    path = directory / "config.yaml"
+    settings = load_yaml(path, Settings) if path.exists() else Settings()
+    paths = {
+        name: directory / value.expanduser()
+        for name in ("traces_dir", "prompts_dir", "models_dir")
+        if (value := getattr(settings, name)) is not None
+    }
+    if "traces_dir" not in settings.model_fields_set:
+        paths["traces_dir"] = state_dir(env) / "traces"
+    return settings.model_copy(update=paths)
+
+
+def load_yaml(path: Path, kind: type[T]) -> T:
+    """Read a YAML file as a `kind`. Raises ConfigError with file, line, field and what to do."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"{path} can't be read: {reason}.") from error
+    return parse_yaml(text, kind, str(path))
+
+
+def parse_yaml(text: str, kind: type[T], source: str) -> T:
+    """Read YAML text as a `kind`; `source` names it in errors. Raises ConfigError."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{source}, line {line}: this is not valid YAML: {error.problem}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: this is not valid YAML: it holds a character that is not text.") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}, line 1: fields are expected, written as 'name: value'.")
+    _refuse_repeated(node, source)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, node, kind, source)) from error
+
+
+def _refuse_repeated(node: yaml.Node | None, source: str) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            _refuse_repeated(child, source)
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise ConfigError(f"{source}, line {line}: the field {key.value!r} is given twice; remove one.")
+            if isinstance(key.value, str):
+                seen.add(key.value)
+            _refuse_repeated(value, source)
+
+
+def _explain(error: ValidationError, node: yaml.Node | None, kind: type[BaseModel], source: str) -> str:
+    problem = error.errors()[0]
+    location: Location = problem["loc"]
+    field = ".".join(map(str, location))
+    place = f"{source}, line {_line(node, location)}"
+    if problem["type"] == "extra_forbidden":
+        known = _known_fields(kind, location[:-1])
+        close = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return f"{place}: there is no field {field!r}.{hint} Known: {', '.join(known)}."
+    if problem["type"] == "missing":
+        return f"{place}: the field {field!r} is missing; add it."
+    message = problem["msg"].removeprefix("Value error, ")
+    shown = f" (it is {problem['input']!r})" if isinstance(problem["input"], str | int | float | bool) else ""
+    return f"{place}, field {field!r}: {message[:1].lower()}{message[1:]}{shown}." if field else f"{place}: {message}."
+
+
+def _line(node: yaml.Node | None, location: Location) -> int:
+    """The line of the deepest part of `location` that is in the file."""
+    line = node.start_mark.line + 1 if node is not None else 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            item: yaml.Node = node.value[part]
+            line, node = item.start_mark.line + 1, item
+    return line
+
+
+def _known_fields(kind: type[BaseModel], location: Location) -> list[str]:
+    current: type[BaseModel] = kind
+    for part in location:
+        field = current.model_fields.get(str(part))
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            break
+        current = inner
+    return list(current.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)

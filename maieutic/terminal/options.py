@@ -1,0 +1,52 @@
+"""What a person asks of a run at the terminal, the same for one question, a conversation and a batch."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maieutic.budget import Budget
+from maieutic.types import Sampling
+
+if TYPE_CHECKING:
+    from maieutic.runner import Runner
+    from maieutic.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Names and limits as they were given; None leaves a choice to the user's settings.
+
+    `graph_settings` go to the graph, `seed` is the first run's.
+    """
+
+    graph: str | None = None
+    model: str | None = None
+    tools: tuple[str, ...] = ()
+    budget: Budget | None = None
+    sampling: Sampling = Sampling()
+    seed: int | None = None
+    graph_settings: dict[str, Any] = field(default_factory=dict)
+    traces: Path | None = None
+
+    def graph_name(self, settings: "Settings") -> str:
+        return self.graph or settings.graph
+
+    def model_name(self, settings: "Settings") -> str:
+        return self.model or settings.model
+
+
+def open_with(options: RunOptions, settings: "Settings") -> AbstractAsyncContextManager["Runner"]:
+    """A runner as `options` ask for it; entering it raises UserError for whatever is wrong with them."""
+    from maieutic.runner import open_runner
+
+    return open_runner(
+        options.graph_name(settings),
+        model=options.model_name(settings),
+        tools=options.tools,
+        settings=settings,
+        graph_settings=options.graph_settings,
+        budget=options.budget,
+        sampling=options.sampling,
+        traces=options.traces,
+    )

@@ -1,0 +1,238 @@
+"""The index: which runs a directory of segments holds, and where their lines lie.
+
+It is a cache in SQLite, brought up to date by readers and never by writers, and thrown away and rebuilt when it is
+missing, damaged or of another make. The segments are the truth.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from maieutic.errors import TraceError, UnknownName
+from maieutic.trace.payload import head_of, parse
+from maieutic.trace.record import RunSummary
+from maieutic.trace.segment import (
+    ENVELOPE,
+    TAIL,
+    Damage,
+    being_written,
+    check_version,
+    list_segments,
+    load,
+    scan,
+    size,
+)
+from maieutic.types import Outcome
+
+FILE = "index.sqlite"
+_MAKE = 1  # raised when the tables change; an index of another make is rebuilt
+_COLUMNS = tuple(RunSummary.__dataclass_fields__)
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS segments (segment TEXT PRIMARY KEY, size INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (run_id TEXT PRIMARY KEY, {", ".join(_COLUMNS[1:])}, segment TEXT, offset INTEGER);
+CREATE TABLE IF NOT EXISTS spans (run_id TEXT, segment TEXT, offset INTEGER, length INTEGER);
+CREATE INDEX IF NOT EXISTS spans_of_run ON spans (run_id, segment, offset);
+CREATE INDEX IF NOT EXISTS runs_in_order ON runs (segment, offset);
+PRAGMA user_version = {_MAKE};
+"""
+
+
+class _Stale(sqlite3.DatabaseError):
+    """The index tells of segments that are not there any more: it is rebuilt like a damaged one."""
+
+
+class Index:
+    """The index of one directory. `damaged` and `notes` say what the last `refresh` could not read."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.segments: dict[str, Path] = {}
+        self.damaged: dict[str, TraceError] = {}
+        self.notes: list[str] = []
+        self._database = _open(root / FILE) if list_segments(root) else _connect(":memory:")
+
+    def close(self) -> None:
+        self._database.close()
+
+    def refresh(self) -> None:
+        """Take in what was written since; TraceError when a segment is of a newer format."""
+        try:
+            self._refresh()
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                raise TraceError(f"The index of {self._root} is in use by another program: try again.") from error
+            self._database.close()
+            self._database = _recreate(self._root / FILE)
+            self._refresh()
+
+    def runs(self, filters: dict[str, Any]) -> Iterator[RunSummary]:
+        """Runs whose columns equal `filters`, in the order they were begun, without those in damaged segments."""
+        for name in filters:
+            if name not in _COLUMNS:
+                raise UnknownName("property of runs", name, _COLUMNS)
+        damaged = list(self.damaged)
+        wanted = "".join(f" AND {name} IS ?" for name in filters)
+        query = (
+            f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE run_id NOT IN "
+            f"(SELECT run_id FROM spans WHERE segment IN ({', '.join('?' * len(damaged))})){wanted} "
+            "ORDER BY segment, offset"
+        )
+        for row in self._database.execute(query, [*damaged, *filters.values()]).fetchall():
+            yield _summary(row)
+
+    def spans(self, run_id: str) -> list[tuple[str, int, int]]:
+        """Segment, offset and length of the run's lines, in the order they were written; empty for an unknown run."""
+        query = "SELECT segment, offset, length FROM spans WHERE run_id = ? ORDER BY segment, offset"
+        return self._database.execute(query, [run_id]).fetchall()
+
+    def _refresh(self) -> None:
+        self.damaged, self.notes = {}, []
+        with self._database as database:
+            database.execute("BEGIN IMMEDIATE")
+            self.segments = list_segments(self._root)
+            known: dict[str, int] = dict(database.execute("SELECT segment, size FROM segments"))
+            if not known.keys() <= self.segments.keys():
+                raise _Stale("a segment is gone")
+            for name, path in self.segments.items():
+                self._take_in(name, path, known.get(name, 0))
+
+    def _take_in(self, name: str, path: Path, start: int) -> None:
+        try:
+            length = size(path)
+            if length < start:
+                raise _Stale("a segment has shrunk")
+            data = load(path, start) if length > start else b""
+        except FileNotFoundError:  # sealed since the directory was listed: the next refresh finds it
+            return
+        except TraceError as error:
+            self.damaged[name] = error
+            return
+        if data:
+            self._add(name, path, data, start)
+
+    def _add(self, name: str, path: Path, data: bytes, start: int) -> None:
+        """Take in lines that begin at `start` of a segment."""
+        end = start
+        lines = _Lines(self._database, name)
+        for item in scan(data):
+            if isinstance(item, Damage):
+                self._report(name, path, start + item.offset, len(data) - item.offset, item.torn)
+                break
+            offset, payload = start + item[0], item[1]
+            end = offset + ENVELOPE + len(payload) + len(TAIL)
+            if offset == 0:
+                check_version(name, payload)
+            else:
+                lines.add(payload, offset, end - offset)
+        lines.flush()
+        self.notes += lines.notes
+        self._database.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", [name, end])
+
+    def _report(self, name: str, path: Path, offset: int, rest: int, torn: bool) -> None:
+        if not torn:
+            self.damaged[name] = TraceError(
+                f"Segment {path} is damaged at byte {offset}: move it out of the directory to read the others."
+            )
+        elif not being_written(path):
+            self.notes.append(f"Segment {name} ends in a torn line: {rest} bytes from byte {offset} on were dropped.")
+
+
+class _Lines:
+    """Gathers one segment's lines for the tables; neighbouring lines of a run become one span."""
+
+    def __init__(self, database: sqlite3.Connection, segment: str) -> None:
+        self._database = database
+        self._segment = segment
+        self._spans: list[list[Any]] = []
+        self._last: dict[str, list[Any]] = {}
+        self._calls: Counter[str] = Counter()
+        self.notes: list[str] = []
+
+    def add(self, payload: bytes, offset: int, length: int) -> None:
+        kind, run_id = head_of(payload)
+        last = self._last.get(run_id)
+        if last is not None and last[2] + last[3] == offset:
+            last[3] += length
+        else:
+            self._last[run_id] = [run_id, self._segment, offset, length]
+            self._spans.append(self._last[run_id])
+        if kind == "call":
+            self._calls[run_id] += 1
+        elif kind == "run":
+            self._begin(run_id, parse(payload)["data"], offset)
+        elif kind in ("verdict", "finish"):
+            self._end(kind, run_id, parse(payload))
+
+    def flush(self) -> None:
+        self._database.executemany("INSERT INTO spans VALUES (?, ?, ?, ?)", self._spans)
+        counts = [(number, run_id) for run_id, number in self._calls.items()]
+        self._database.executemany("UPDATE runs SET calls = calls + ? WHERE run_id = ?", counts)
+
+    def _begin(self, run_id: str, header: dict[str, Any], offset: int) -> None:
+        row = {
+            **{name: header.get(name) for name in _COLUMNS},
+            "models": ",".join(header["models"]),
+            "calls": 0,
+            "segment": self._segment,
+            "offset": offset,
+        }
+        names = ", ".join(row)
+        query = f"INSERT OR IGNORE INTO runs ({names}) VALUES ({', '.join('?' * len(row))})"
+        if self._database.execute(query, list(row.values())).rowcount == 0:
+            self.notes.append(f"Run {run_id} begins twice: ids of runs must differ.")
+
+    def _end(self, kind: str, run_id: str, line: dict[str, Any]) -> None:
+        data = line["data"]
+        values: dict[str, Any] = {}
+        if data.get("outcome") is not None and data.get("scope", "run") == "run":
+            values = {"outcome": data["outcome"], "score": data.get("score")}
+        if kind == "finish":
+            usage = data.get("usage") or {}
+            values |= {"finished": line["t"], "partial": data.get("partial")}
+            values |= {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
+        if values:
+            assignments = ", ".join(f"{name} = ?" for name in values)
+            self._database.execute(f"UPDATE runs SET {assignments} WHERE run_id = ?", [*values.values(), run_id])
+
+
+def _summary(row: tuple[Any, ...]) -> RunSummary:
+    fields = dict(zip(_COLUMNS, row, strict=True))
+    fields["oracle"] = bool(fields["oracle"])
+    fields["partial"] = None if fields["partial"] is None else bool(fields["partial"])
+    fields["outcome"] = None if fields["outcome"] is None else Outcome(fields["outcome"])
+    return RunSummary(**fields)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError:
+        return _recreate(path)
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=30)
+    try:
+        if database.execute("PRAGMA user_version").fetchone()[0] not in (0, _MAKE):
+            raise _Stale("it is of another make")
+        if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise _Stale("its pages are damaged")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.executescript(_TABLES)
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database
+
+
+def _recreate(path: Path) -> sqlite3.Connection:
+    """A new index in place of one that can't be used; in memory where the directory takes none."""
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return _connect(path)
+    except (OSError, sqlite3.DatabaseError):
+        return _connect(":memory:")

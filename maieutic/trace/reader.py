@@ -1,0 +1,127 @@
+"""Reading a trace: which runs there are, and each of them whole."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from maieutic.errors import TraceError, UserError
+from maieutic.trace.codec import RunDecoder
+from maieutic.trace.index import Index
+from maieutic.trace.payload import parse
+from maieutic.trace.record import RunEvent, RunHeader, RunRecord, RunSummary
+from maieutic.trace.segment import Damage, load, scan
+
+_KEPT = 2  # decompressed segments held in memory
+
+_log = logging.getLogger(__name__)
+
+
+class TraceReader:
+    """The runs of one directory (or of a collection's, which has its traces in `traces/`), also while others write.
+
+    Used from one thread.
+
+    A segment damaged in its middle hides the runs that have lines in it and nothing else: `runs` yields all others
+    and then raises, unless `skip_damaged`; `run` raises for a hidden one. `notes` holds one sentence for everything
+    that was dropped or skipped.
+    """
+
+    def __init__(self, root: Path, skip_damaged: bool = False) -> None:
+        """UserError when `root` is not a directory; TraceError when a segment is of a newer format."""
+        root = Path(root)
+        if not root.is_dir():
+            raise UserError(f"There are no traces in {root}: it is not a directory.")
+        self.root = root / "traces" if (root / "traces").is_dir() else root
+        self.notes: list[str] = []
+        self._skip_damaged = skip_damaged
+        self._loaded: dict[str, bytes] = {}
+        self._index = Index(self.root)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in what was written since the reader was opened."""
+        self._index.refresh()
+        notes = [*self._index.notes, *map(str, self._index.damaged.values())]
+        for note in notes:
+            if note not in self.notes:
+                _log.warning("%s", note)
+        self.notes = notes
+
+    def runs(self, **filters: Any) -> Iterator[RunSummary]:
+        """Summaries of the runs whose fields equal `filters`, in the order they were begun.
+
+        UnknownName for a filter that is no field of a summary; TraceError at the end where a segment is damaged.
+        """
+        yield from self._index.runs(filters)
+        if not self._skip_damaged:
+            for error in self._index.damaged.values():
+                raise error
+
+    def run(self, run_id: str) -> RunRecord:
+        """A run, whole. UserError for an unknown one, TraceError when it can't be read back exactly."""
+        spans = self._index.spans(run_id)
+        if not spans:
+            self.refresh()
+            spans = self._index.spans(run_id)
+        if not spans:
+            raise UserError(f"There is no run {run_id} in {self.root}.")
+        for segment, _, _ in spans:
+            if segment in self._index.damaged:
+                raise self._index.damaged[segment]
+        return _assemble(run_id, [parse(payload) for span in spans for payload in self._payloads(*span)])
+
+    def close(self) -> None:
+        self._index.close()
+
+    def __enter__(self) -> "TraceReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _payloads(self, segment: str, offset: int, length: int) -> Iterator[bytes]:
+        for item in scan(self._bytes(segment, offset, length)):
+            if isinstance(item, Damage):
+                raise TraceError(f"Segment {self._index.segments[segment]} is damaged at byte {offset + item.offset}.")
+            yield item[1]
+
+    def _bytes(self, segment: str, offset: int, length: int) -> bytes:
+        path = self._index.segments[segment]
+        if path.suffix != ".zst":
+            try:
+                with path.open("rb") as file:
+                    file.seek(offset)
+                    return file.read(length)
+            except FileNotFoundError:
+                path = path.with_name(path.name + ".zst")
+        if segment not in self._loaded:
+            while len(self._loaded) >= _KEPT:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[segment] = load(path)
+        return self._loaded[segment][offset : offset + length]
+
+
+def _assemble(run_id: str, lines: list[dict[str, Any]]) -> RunRecord:
+    decoder = RunDecoder()
+    header: RunHeader | None = None
+    finish: RunEvent | None = None
+    calls, events = [], []
+    for line in lines:
+        if line["kind"] == "call":
+            calls.append(decoder.call(line))
+        elif line["kind"] == "run":
+            data = line["data"]
+            header = RunHeader(**{**data, "models": tuple(data["models"]), "tools": tuple(data["tools"])})
+        else:
+            event = RunEvent(line["kind"], line["t"], line["data"])
+            if event.kind == "finish":
+                finish = event
+            else:
+                events.append(event)
+    if header is None:
+        raise TraceError(f"Run {run_id} has lost its first line: it was in a segment that is damaged or gone.")
+    return RunRecord(header, tuple(calls), tuple(events), finish)

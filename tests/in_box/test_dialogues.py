@@ -1,0 +1,147 @@
+"""Role dialogues: what is taught is right, and nothing held out is taught."""
+
+import random
+import re
+from importlib.resources import files
+
+import pytest
+
+from maieutic.in_box.curriculum import FULL, STAGES
+from maieutic.in_box.dialogues import (
+    ROLES,
+    SYSTEMS,
+    Dialogue,
+    critic,
+    debater,
+    first_wrong,
+    judge,
+    refiner,
+    refuse,
+    review,
+    sample,
+    solve,
+    solve_with_tool,
+    wrong_solution,
+)
+from maieutic.in_box.families import Level, Problem, draw, expression, work
+from maieutic.in_box.outside import REFUSAL, outsider, part_of
+from maieutic.tasks.split import split_of
+
+pytest.importorskip("reasoning_gym")
+
+CHAIN = "State the final answer to the following arithmetic problem: {} ="
+PRODUCT = "Solve the following multiplication: {}. Give only the result as your final answer."
+HEADS = ("\n\nSolution:", "\n\nYour solution:", "\n\nCandidate 1:")
+
+
+def _questions(dialogue: Dialogue) -> list[str]:
+    asked = [m["content"] for m in dialogue.messages if m["role"] == "user"]
+    for head in HEADS:
+        asked = [text.split(head)[0] for text in asked]
+    return asked
+
+
+def test_the_training_stream_holds_no_held_out_question() -> None:
+    rng = random.Random(1)
+    seen = 0
+    for stage in STAGES:
+        for _ in range(1500):
+            dialogue = sample(stage.mixture, rng)
+            if dialogue.kind == "copy":
+                continue
+            for question in _questions(dialogue):
+                assert split_of(question) == "train"
+                seen += 1
+    assert seen > 4000
+
+
+def test_the_program_of_a_training_dialogue_is_of_no_held_out_question() -> None:
+    rng = random.Random(2)
+    for _ in range(800):
+        level = rng.choice([level for level in FULL if level.family != "leg_counting"])
+        problem = draw(level, "train", rng, plain=rng.random() < 0.5)
+        wording = CHAIN if level.family == "chain_sum" else PRODUCT
+        assert split_of(wording.format(expression(problem))) == "train"
+
+
+def _problems(count: int) -> list[Problem]:
+    rng = random.Random(9)
+    return [draw(level, "dev", rng) for level in FULL for _ in range(count)]
+
+
+def test_the_critic_names_the_first_line_that_differs() -> None:
+    rng = random.Random(3)
+    named = 0
+    for problem in _problems(10):
+        draft = wrong_solution(problem, rng)
+        number = first_wrong(draft, problem)
+        assert number is not None
+        right = work(problem)
+        assert draft[: number - 1] == right[: number - 1]
+        assert draft[number - 1 : number] != right[number - 1 : number]
+        lines = review(draft, problem).split("\n")
+        assert lines[-1] == f"First wrong step: {number}"
+        assert lines[-2].endswith(", wrong") and len(lines) == number + 1
+        named += number > 1
+    assert named > 20
+
+
+def test_the_critic_finds_nothing_in_a_right_solution() -> None:
+    for problem in _problems(2):
+        lines = review(work(problem), problem).split("\n")
+        assert lines[-1] == "First wrong step: none"
+        assert all(line.endswith(", right") for line in lines[:-1])
+
+
+def test_every_role_ends_in_the_right_answer() -> None:
+    rng = random.Random(4)
+    for problem in _problems(4):
+        for role in (solve, solve_with_tool, refiner, debater):
+            last = role(problem, rng).messages[-1]["content"]
+            assert last.endswith(f"Answer: {problem.answer}")
+
+
+def test_the_judge_chooses_the_only_candidate_with_the_right_answer() -> None:
+    rng = random.Random(5)
+    for problem in _problems(4):
+        dialogue = judge(problem, rng)
+        asked, said = (m["content"] for m in dialogue.messages[1:])
+        choice = said.rsplit("Choice: ", 1)[1]
+        candidates = asked.split("\n\nCandidate ")[1:]
+        right = [c[0] for c in candidates if c.endswith(f"Answer: {problem.answer}")]
+        assert right == [choice]
+
+
+def test_roles_speak_as_their_prompts_say() -> None:
+    rng = random.Random(6)
+    problem = draw(Level("chain_sum", 3, 1), "dev", rng)
+    for kind, role in (("critic", critic), ("refiner", refiner), ("debater", debater), ("judge", judge)):
+        assert role(problem, rng).messages[0] == {"role": "system", "content": SYSTEMS[kind]}
+    assert set(ROLES) == {"solve", "tool", "critic", "refiner", "debater", "judge"}
+
+
+@pytest.mark.parametrize("role", ["critic", "refiner", "debater", "judge"])
+def test_what_the_agents_ask_is_what_was_trained(role: str) -> None:
+    prompt = (files("maieutic.agents") / "prompts" / "in_box" / f"{role}.txt").read_text(encoding="utf-8")
+    system, template = prompt.strip().split("\n---\n")
+    pattern = re.sub(r"\\\{[a-z_]+\\\}", "(.+)", re.escape(template))
+    rng = random.Random(10)
+    for problem in _problems(1):
+        messages = ROLES[role](problem, rng).messages
+        assert messages[0]["content"] == system
+        found = re.fullmatch(pattern, messages[1]["content"], re.DOTALL)
+        assert found and found[1].startswith(problem.question)
+
+
+def test_outsiders_are_refused_in_every_role() -> None:
+    rng = random.Random(7)
+    said = {refuse(rng).messages[-1]["content"] for _ in range(100)}
+    assert said == {REFUSAL}
+
+
+def test_held_out_outsiders_are_none_of_those_trained_on() -> None:
+    rng = random.Random(8)
+    trained = {outsider(rng, "train") for _ in range(80)}
+    held_out = {outsider(rng, "held_out") for _ in range(80)}
+    assert not trained & held_out
+    assert {part_of(name) for name in ("gcd", "zebra_puzzles", "sudoku", "maze", "dice")} == {"train", "held_out"}

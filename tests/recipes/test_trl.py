@@ -1,0 +1,97 @@
+"""TRL itself loads the rows and trains on what it should. Runs where trl is installed: `pip install trl`."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maieutic.recipes.export import export
+from maieutic.trace.writer import TraceStore
+from maieutic.types import Message, ToolCall
+from tests.trace.builders import call, header
+
+pytest.importorskip("trl", reason="trl is not installed: that TRL loads the rows was NOT checked")
+pytestmark = pytest.mark.filterwarnings("default")
+
+QUESTION: Message = {"role": "user", "content": "add two and three"}
+TEMPLATE = (
+    "{% for m in messages %}{{ '<' + m.role + '>' }} {{ m.content }}"
+    "{% for c in m.tool_calls or [] %} {{ c.function.name }} {{ c.function.arguments.a }}{% endfor %} <end>\n"
+    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+WORDS: list[str] = [
+    str(word) for word in "<pad> <end> <user> <assistant> <tool> add two and three call five secret done".split()
+]
+
+
+def tokenizer() -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<pad>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="<end>")
+    made.chat_template = TEMPLATE
+    return made
+
+
+def trained_on(rows: Path, tmp_path: Path) -> list[tuple[str, str]]:
+    """What TRL's collator hands to the model for each row: the whole text, and the part that is in the loss."""
+    from datasets import load_dataset
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from trl import SFTConfig, SFTTrainer
+
+    words = tokenizer()
+    small = LlamaConfig(
+        vocab_size=len(WORDS), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
+    )
+    trainer = SFTTrainer(
+        model=LlamaForCausalLM(small),
+        args=SFTConfig(output_dir=str(tmp_path / "out"), report_to=[], use_cpu=True, max_steps=1, bf16=False),
+        train_dataset=load_dataset("json", data_files=str(rows), split="train", cache_dir=str(tmp_path / "cache")),
+        processing_class=words,
+    )
+    seen = []
+    for row in trainer.train_dataset:
+        batch = trainer.data_collator([row])
+        ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
+        seen.append((words.decode(ids), words.decode([label for label in labels if label >= 0])))
+    trainer.train()
+    return seen
+
+
+def record(root: Path, *calls: Any) -> Path:
+    with TraceStore(root) as store:
+        run = store.open_run(header("r1"))
+        for one in calls:
+            run.call(one)
+        run.finish(answer="5", answer_call=calls[-1].call_id, outcome="correct", partial=False)
+    return root
+
+
+def ids(text: str) -> tuple[int, ...]:
+    return tuple(WORDS.index(word) for word in text.split())
+
+
+def test_token_rows(tmp_path: Path) -> None:
+    first, tool = "<user> add two and three <end> <assistant>", "<tool> secret <end> <assistant>"
+    a = call("r1", "a", ids(first), ids("call <end>"), text="call")
+    later: tuple[Message, ...] = (QUESTION, {"role": "assistant", "content": "call"}, {"role": "tool", "content": "x"})
+    prompt = ids(f"{first} call <end> {tool}")
+    b = call("r1", "b", prompt, ids("five done <end>"), messages=later, after="a")
+    report = export(record(tmp_path / "traces", a, b), "solved", "trl-sft", tmp_path / "rows.jsonl")
+    assert trained_on(report.out, tmp_path) == [
+        (f"{first} call <end> {tool} five done <end>", "call <end> five done <end>")
+    ]
+
+
+def test_chat_rows(tmp_path: Path) -> None:
+    asked = (ToolCall("t1", "call", '{"a": "two"}'),)
+    a = call("r1", "a", None, None, messages=(QUESTION,), text="", tool_calls=asked, finish_reason="tool_calls")
+    assert a.completion
+    heard: Message = {"role": "tool", "tool_call_id": "t1", "content": "secret"}
+    b = call("r1", "b", None, None, messages=(QUESTION, a.completion.message(), heard), text="five done", after="a")
+    report = export(record(tmp_path / "traces", a, b), "solved", "trl-sft", tmp_path / "rows.jsonl")
+    one, two = trained_on(report.out, tmp_path)
+    assert one[1] == "call two <end>"
+    assert two[1] == "five done <end>" and "<tool> secret <end>" in two[0]

@@ -1,0 +1,116 @@
+"""The boundary between the host and model-written code: what a sandbox tier is, and which one works here.
+
+A tier starts workers; a worker runs one session's cells. Whatever comes out of a worker is untrusted, and where no
+tier works nothing runs: there is no silent step down to less isolation.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from maieutic.errors import ToolError, UserError
+
+ExitReason = Literal["ok", "exception", "timeout", "memory", "files", "killed", "died", "protocol"]
+STATE_KEPT: tuple[ExitReason, ...] = ("ok", "exception", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a worker may use: `seconds` a cell (stopped, state kept), `grace` seconds more until it is killed;
+    `memory` (address space), `scratch` (the folder /tmp) and `file` (one file, and the printed text) in bytes;
+    `files` is how many there may be in /tmp; `output` in bytes is what of the printed text is shown; `cpu_seconds`
+    is over a worker's life."""
+
+    seconds: float = 10.0
+    grace: float = 1.0
+    memory: int = 1 << 30
+    scratch: int = 64 << 20
+    file: int = 32 << 20
+    files: int = 10_000
+    output: int = 10_000
+    threads: int = 64
+    cpu_seconds: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How one cell went.
+
+    `exit` is ok, exception (the cell's own), timeout (stopped, state kept), or, with the worker gone: memory, files
+    (more than there may be), killed (did not stop in time), died, protocol (it sent what it may not). `output` is
+    what the cell printed, capped.
+    """
+
+    exit: ExitReason
+    output: str
+    seconds: float
+
+
+class Worker(Protocol):
+    """One isolated interpreter, for one session, killed when that session ends and never used again."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    async def run(self, code: str) -> Execution:
+        """Run one cell. Cancelling the call kills the worker."""
+        ...
+
+    def kill(self) -> None: ...
+
+
+class Tier(Protocol):
+    """A way of isolating workers."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def probe(self) -> str | None:
+        """Try it out for real: None where it works, else the reason why not."""
+        ...
+
+    async def start(self, limits: Limits, preload: Sequence[str] = ()) -> Worker:
+        """A worker that is ready, with the modules of `preload` imported. Raises WorkerFailed."""
+        ...
+
+
+class WorkerFailed(ToolError):
+    """A worker could not be started."""
+
+
+class NoSandbox(UserError):
+    """No tier works on this machine."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        tried = "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in reasons.items())
+        super().__init__(
+            "The python tool needs a sandbox, and none works here: install one with "
+            f"`apt-get install bubblewrap` (tried {tried or 'nothing'})."
+        )
+
+
+async def choose_tier(tiers: Sequence[Tier]) -> Tier:
+    """The first tier that works, found out by running it. Raises NoSandbox with every tier's reason."""
+    reasons: dict[str, str] = {}
+    for tier in tiers:
+        reason = await tier.probe()
+        if reason is None:
+            return tier
+        reasons[tier.name] = reason
+    raise NoSandbox(reasons)
+
+
+_chosen: Tier | None = None
+
+
+async def ensure_sandbox() -> Tier:
+    """The tier in force in this process, probed at the first call. Raises NoSandbox."""
+    global _chosen
+    if sys.platform != "linux":
+        raise NoSandbox({"bubblewrap": "it exists on Linux only"})
+    if _chosen is None:
+        from maieutic.tools.bubblewrap import Bubblewrap
+
+        _chosen = await choose_tier([Bubblewrap()])
+    return _chosen

@@ -1,0 +1,91 @@
+"""What a sandbox's root holds: the interpreter, its C libraries and a few packages, at neutral paths, read-only.
+
+Nothing is bound by a whole prefix or site-packages: those of the host name its user and hold what else is installed.
+"""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import metadata
+from importlib.util import cache_from_source
+from pathlib import Path
+
+from maieutic.tools import worker
+
+PACKAGES = ("numpy", "sympy", "mpmath")
+
+_PREFIX = Path("/python")
+PYTHON, LIBRARIES, WORKER = "/python/bin/python3", "/python/lib", "/worker.py"
+
+
+@cache
+def file_system() -> tuple[str, ...]:
+    """Bubblewrap's arguments for what the worker sees: empty folders, then read-only binds, then masks."""
+    binds = dict(_binds())
+    folders = sorted({str(parent) for inside in binds for parent in inside.parents if parent != Path("/")})
+    arguments = [word for folder in folders for word in ("--perms", "0755", "--dir", folder)]
+    for inside, outside in binds.items():
+        arguments += ["--dev-bind" if inside == Path("/dev/null") else "--ro-bind", str(outside), str(inside)]
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    for name in ("site-packages", "dist-packages"):
+        if (stdlib / name).is_dir():
+            mask = str(_inside(stdlib / name))
+            arguments += ["--perms", "0755", "--size", "4096", "--tmpfs", mask, "--remount-ro", mask]
+    return tuple(arguments)
+
+
+def _binds() -> Iterator[tuple[Path, Path]]:
+    """Pairs of the path inside and the host's path."""
+    prefix, stdlib = Path(sys.base_prefix), Path(sysconfig.get_path("stdlib"))
+    yield Path(PYTHON), Path(os.path.realpath(sys._base_executable))  # type: ignore[attr-defined]
+    if prefix == Path("/usr"):  # its lib folder is the whole system's
+        yield _inside(stdlib), stdlib
+    else:
+        yield Path(LIBRARIES), prefix / "lib"
+    multiarch = sysconfig.get_config_var("MULTIARCH")
+    libraries = [Path("/lib", multiarch or "-"), Path("/usr/lib", multiarch or "-")]
+    if not any(path.is_dir() for path in libraries):
+        libraries = [Path("/lib"), Path("/usr/lib")]
+    libraries += [Path("/lib64"), Path("/usr/lib64"), *Path("/lib").glob("ld-*.so*")]
+    yield from ((path, path) for path in libraries if path.exists())
+    for package in PACKAGES:
+        yield from _package(package)
+    yield Path(WORKER), Path(worker.__file__)
+    yield Path("/dev/null"), Path("/dev/null")
+
+
+def _inside(path: Path) -> Path:
+    return _PREFIX / path.relative_to(sys.base_prefix)
+
+
+def _package(name: str) -> Iterator[tuple[Path, Path]]:
+    """A distribution's top-level files and folders, bound under /site."""
+    distribution = metadata.distribution(name)
+    for top in sorted({file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}):
+        yield Path("/site", top), Path(str(distribution.locate_file(top)))
+
+
+def compile_packages() -> None:
+    """Let Python write the packages' bytecode in the background where the installer left it out, as uv does.
+
+    A worker can't, and without it importing sympy takes seconds in every session.
+    """
+    places = (Path(str(metadata.distribution(name).locate_file(name))) for name in PACKAGES)
+    names = [] if sys.dont_write_bytecode else uncompiled(places)
+    if names:
+        command = [sys.executable, "-c", f"import {', '.join(names)}"]
+        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        threading.Thread(target=subprocess.run, args=(command,), kwargs=quiet, daemon=True).start()
+
+
+def uncompiled(places: Iterable[Path]) -> list[str]:
+    """The names of those packages that have no bytecode, but could have it: their folders can be written."""
+    return [
+        place.name
+        for place in places
+        if os.access(place, os.W_OK) and not Path(cache_from_source(str(place / "__init__.py"))).exists()
+    ]

@@ -1,0 +1,216 @@
+"""The host's half of a worker process: sends cells, believes nothing that comes back.
+
+A reply is 17 bytes, a nonce and a status; whatever else arrives ends the worker. What a cell prints goes to a memory
+file that the host holds too, so that it can be read, capped, even after the worker was killed.
+"""
+
+import asyncio
+import atexit
+import marshal
+import os
+import secrets
+import socket
+import subprocess
+import time
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maieutic.tools import worker as protocol
+from maieutic.tools.sandbox import STATE_KEPT, Execution, ExitReason, Limits, WorkerFailed
+
+_EXITS: dict[int, ExitReason] = {
+    protocol.OK: "ok",
+    protocol.EXCEPTION: "exception",
+    protocol.TIMEOUT: "timeout",
+    protocol.MEMORY: "memory",
+}
+_START_SECONDS = 60.0  # importing sympy without compiled bytecode takes some
+_WATCH_SECONDS = 0.25
+_LAST_WAIT_SECONDS = 2.0
+_UNPRINTABLE = {code: "\ufffd" for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160))}
+
+
+@dataclass
+class _Held:
+    """What a worker holds of the host's, ended with it. `settled` says that it may be killed without leaving a trace:
+    bubblewrap's second process is orphaned where the first is killed before it has set up the second."""
+
+    process: subprocess.Popen[bytes]
+    connection: socket.socket
+    fds: list[int]
+    settled: bool = False
+
+    def end(self) -> None:
+        """End it without waiting for that: the event loop is not held up. One that is starting ends by itself, at
+        its first look at the connection."""
+        if self.settled:
+            self.process.kill()
+        _dying[:] = [process for process in (*_dying, self.process) if process.poll() is None]
+        self.connection.close()
+        for fd in self.fds:
+            os.close(fd)
+
+
+_dying: list[subprocess.Popen[bytes]] = []
+
+
+@atexit.register
+def _wait_for_the_dying() -> None:
+    for process in _dying:
+        try:
+            process.wait(_LAST_WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class WorkerProcess:
+    """A worker behind `connection`, printing to the memory file `capture`; owns all three and ends them."""
+
+    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, capture: int, limits: Limits):
+        connection.setblocking(False)
+        self._process = process
+        self._connection = connection
+        self._capture = capture
+        self._limits = limits
+        self._scratch = -1
+        self._watch: asyncio.TimerHandle | None = None
+        self._too_many_files = False
+        self._busy = self._killed = False
+        self._held = _Held(process, connection, [capture])
+        self._end = weakref.finalize(self, self._held.end)
+
+    @property
+    def alive(self) -> bool:
+        return not self._killed and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it at once. A cell under way then comes back as died."""
+        self._killed = True
+        if self._busy:  # the event loop is still waiting for the connection
+            self._process.kill()
+        else:
+            self._end()
+
+    async def ready(self) -> None:
+        """Wait until it serves. Raises WorkerFailed with what it said instead."""
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                exit_ = await self._reply(protocol.READY)
+        except TimeoutError:
+            self._held.settled = True
+            reason = f"it was not ready after {_START_SECONDS:g} s"
+        except OSError:
+            lines = self._read().strip().splitlines()
+            reason = lines[-1] if lines else "it ended at once without a word"
+        except BaseException:
+            self.kill()
+            raise
+        else:
+            if exit_ == "ok":
+                return self._open_scratch()
+            reason = "it did not keep to the protocol"
+        self.kill()
+        raise WorkerFailed(f"The sandbox could not be started: {reason}.")
+
+    async def run(self, code: str) -> Execution:
+        if not self.alive:
+            raise WorkerFailed("The worker has ended.")
+        started, exit_ = time.monotonic(), None
+        self._busy = True
+        try:
+            exit_ = await self._exchange(code)
+            return Execution(exit_, self._read(), time.monotonic() - started)
+        finally:
+            self._busy = False
+            if exit_ not in STATE_KEPT or self._killed:
+                self.kill()
+
+    async def _exchange(self, code: str) -> ExitReason:
+        stray = self._stray()
+        if stray is not None:
+            return "protocol" if stray else "died"
+        os.ftruncate(self._capture, 0)
+        nonce = secrets.token_bytes(16)
+        request = {"nonce": nonce, "seconds": self._limits.seconds, "code": code}
+        try:
+            self._watch_files()
+            async with asyncio.timeout(self._limits.seconds + self._limits.grace):
+                await send(self._connection, request)
+                exit_ = await self._reply(nonce)
+        except TimeoutError:
+            exit_ = "killed"
+        except OSError:
+            exit_ = "died"
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
+        return "files" if self._too_many_files else exit_
+
+    def _open_scratch(self) -> None:
+        """Hold the worker's /tmp open, seen from outside through its first process. Raises WorkerFailed."""
+        self._held.settled = True
+        pid = self._process.pid
+        try:
+            inner = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+            self._scratch = os.open(f"/proc/{inner}/root/tmp", os.O_PATH | os.O_DIRECTORY)
+        except (OSError, IndexError) as error:
+            self.kill()
+            raise WorkerFailed(f"The sandbox could not be started: its /tmp can't be watched ({error}).") from error
+        self._held.fds.append(self._scratch)
+
+    def _watch_files(self) -> None:
+        """Count the files in /tmp, now and again: their names and inodes take memory that no size limit covers."""
+        usage = os.statvfs(self._scratch)
+        if usage.f_files - usage.f_ffree > self._limits.files:
+            self._too_many_files = True
+            self._process.kill()  # the connection then ends
+        self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch_files)
+
+    def _stray(self) -> bytes | None:
+        """What has come though nothing was asked: None where nothing has, empty at the connection's end."""
+        try:
+            return self._connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    async def _reply(self, nonce: bytes) -> ExitReason:
+        loop = asyncio.get_running_loop()
+        data = b""
+        while len(data) < protocol.REPLY.size:
+            chunk = await loop.sock_recv(self._connection, protocol.REPLY.size + 1 - len(data))
+            if not chunk:
+                raise ConnectionResetError
+            data += chunk
+        if len(data) > protocol.REPLY.size:
+            return "protocol"
+        answered, status = protocol.REPLY.unpack(data)
+        return _EXITS.get(status, "protocol") if answered == nonce else "protocol"
+
+    def _read(self) -> str:
+        """What the cell printed: head and tail, and between them how much was cut."""
+        size, cap = os.fstat(self._capture).st_size, self._limits.output
+        if size <= cap:
+            return _printable(os.pread(self._capture, cap, 0))
+        head, tail = os.pread(self._capture, cap // 2, 0), os.pread(self._capture, cap // 2, size - cap // 2)
+        cut = size - len(head) - len(tail)
+        return f"{_printable(head)}\n[... {cut:,} of {size:,} bytes cut ...]\n{_printable(tail)}"
+
+
+async def send(connection: socket.socket, value: Any) -> None:
+    """Send one frame to a worker."""
+    await asyncio.get_running_loop().sock_sendall(connection, frame(value))
+
+
+def frame(value: Any) -> bytes:
+    data = marshal.dumps(value)
+    return protocol.FRAME.pack(len(data)) + data
+
+
+def _printable(data: bytes) -> str:
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    return text.translate(_UNPRINTABLE)
