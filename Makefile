@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test quick check format bench in-box lock sandbox clean
+.PHONY: demo test quick check rooms format bench in-box lock sandbox clean
 
 demo: .venv/.demo sandbox
 	$(BIN)/maieutic demo
@@ -21,7 +21,10 @@ check: .venv/.dev
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-format: .venv/.dev
+rooms: ## the tables of files in the READMEs, from the modules' own words
+	$(BIN)/python tests/support/rooms.py
+
+format: .venv/.dev rooms
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

@@ -19,8 +19,8 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import httpx
 
-from maieutic.llm.openai_compatible import OpenAICompatibleModel
 from maieutic.llm.profile import Profile
+from maieutic.llm.server.client import OpenAICompatibleModel
 from maieutic.types import Request, Sampling
 
 Call = Callable[[], Awaitable[object]]

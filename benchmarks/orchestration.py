@@ -27,7 +27,7 @@ import orjson
 from langgraph.graph import END, START, StateGraph
 
 from maieutic.collector import collect
-from maieutic.llm.net import aiohttp_transport
+from maieutic.llm.server.net import aiohttp_transport
 from maieutic.runner import open_runner
 from maieutic.tasks.task import Task
 from maieutic.types import Message, Request, Sampling

@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from maieutic.tools.pool import Pool
-from maieutic.tools.sandbox import Tier, ensure_sandbox
+from maieutic.tools.sandbox.pool import Pool
+from maieutic.tools.sandbox.tier import Tier, ensure_sandbox
 
 
 async def measure(name: str, n: int, action: Callable[[], Awaitable[object]]) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Literal
 
-from maieutic.tools.pool import Interpreter, Pool, Ran, current_pool
-from maieutic.tools.sandbox import ExitReason, Limits
+from maieutic.tools.sandbox.pool import Interpreter, Pool, Ran, current_pool
+from maieutic.tools.sandbox.tier import ExitReason, Limits
 from maieutic.tools.tool import Reply, Session, Tool, tool
 
 _STATUS: dict[ExitReason, Literal["ok", "error", "timeout"]] = {"ok": "ok", "timeout": "timeout", "killed": "timeout"}

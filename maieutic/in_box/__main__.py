@@ -45,7 +45,7 @@ def _card(out: Path, folder: Path, count: int, note: str) -> None:
     from maieutic.in_box.card import card
     from maieutic.in_box.curriculum import STAGES
     from maieutic.in_box.evaluate import evaluate
-    from maieutic.llm.in_box import InBoxModel
+    from maieutic.llm.in_box.model import InBoxModel
 
     progress = json.loads((out / "progress.json").read_text())
     weights, shipped = InBoxModel(folder, check_scope=False), InBoxModel(folder)

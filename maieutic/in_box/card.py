@@ -58,7 +58,7 @@ _LIMITS = """
 ## What it cannot do
 It has no knowledge, no conversation and no language but these formats. Numbers of three and more digits, divisions,
 decimals, brackets and any other question are outside; how often the weights say so by themselves is measured here,
-on kinds of question that they were never trained to refuse. In the process, a rule (`maieutic.llm.in_box_scope`)
+on kinds of question that they were never trained to refuse. In the process, a rule (`maieutic.llm.in_box.scope`)
 refuses what is not one of the families before the weights are asked; under another server there is no such rule.
 
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from maieutic.in_box import dialogues, outside
 from maieutic.in_box.dialogues import SYSTEMS, first_wrong
 from maieutic.in_box.families import MIXED, Level, Problem, draw
-from maieutic.llm.in_box_scope import REFUSAL
+from maieutic.llm.in_box.scope import REFUSAL
 from maieutic.llm.model import Model
 from maieutic.stats import Interval, wilson
 from maieutic.tasks.split import Split

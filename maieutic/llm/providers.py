@@ -9,13 +9,13 @@ from socket import gaierror
 from typing import Any
 
 from maieutic.errors import MissingExtra, ModelError
-from maieutic.llm.exchange import AttemptFailed
 from maieutic.llm.model import OnDelta
-from maieutic.llm.net import Slots, retry_after, wait_before
 from maieutic.llm.profile import Profile
-from maieutic.llm.refusals import OVERLOADED, is_retryable
-from maieutic.llm.stream import Listener
-from maieutic.llm.wire import Json, read_completion, request_body
+from maieutic.llm.server.exchange import AttemptFailed
+from maieutic.llm.server.net import Slots, retry_after, wait_before
+from maieutic.llm.server.refusals import OVERLOADED, is_retryable
+from maieutic.llm.server.stream import Listener
+from maieutic.llm.server.wire import Json, read_completion, request_body
 from maieutic.types import Completion, Request, Usage
 
 

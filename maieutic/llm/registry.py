@@ -77,7 +77,7 @@ def _from_form(name: str, settings: Settings, env: Mapping[str, str]) -> Profile
 
 def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, str]) -> Model:
     if profile.kind == "in-box":
-        from maieutic.llm.in_box import InBoxModel
+        from maieutic.llm.in_box.model import InBoxModel
 
         return InBoxModel()
     if profile.kind == "scripted":
@@ -91,7 +91,7 @@ def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, st
         if not is_provider(profile.model):
             raise UnknownName("model", name, [*model_names(settings), *FORMS])
         return ProviderModel(name, profile, key)
-    from maieutic.llm.openai_compatible import OpenAICompatibleModel
+    from maieutic.llm.server.client import OpenAICompatibleModel
 
     url = profile.base_url or env.get("MAIEUTIC_BASE_URL") or (DEFAULT_URL if profile.kind == "vllm" else None)
     if url is None:

@@ -11,7 +11,7 @@ from maieutic.in_box.dialogues import review
 from maieutic.in_box.evaluate import Report, calculate, critic_rates, level_rates, questions, refusal_rates, right
 from maieutic.in_box.families import Level, work
 from maieutic.in_box.outside import REFUSAL
-from maieutic.llm.in_box import WEIGHTS
+from maieutic.llm.in_box.model import WEIGHTS
 from maieutic.llm.scripted import ScriptedModel
 from maieutic.stats import wilson
 from maieutic.tasks.split import split_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from maieutic.llm.in_box import WEIGHTS
+from maieutic.llm.in_box.model import WEIGHTS
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

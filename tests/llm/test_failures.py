@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from maieutic.errors import BudgetExceeded, ModelError
-from maieutic.llm.net import LONGEST_WAIT, proxy_for, retry_after, wait_before
-from maieutic.llm.openai_compatible import OpenAICompatibleModel
 from maieutic.llm.profile import Profile
+from maieutic.llm.server.client import OpenAICompatibleModel
+from maieutic.llm.server.net import LONGEST_WAIT, proxy_for, retry_after, wait_before
 from maieutic.types import Completion, Delta, Request
 from tests.support.server import Answer, FakeServer
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from maieutic.errors import ModelError
-from maieutic.llm.in_box import MAX_ROWS, WEIGHTS, InBoxModel
-from maieutic.llm.in_box_chat import Chat, read_calls
-from maieutic.llm.in_box_engine import CONTEXT, Engine, choose
+from maieutic.llm.in_box.chat import Chat, read_calls
+from maieutic.llm.in_box.engine import CONTEXT, Engine, choose
+from maieutic.llm.in_box.model import MAX_ROWS, WEIGHTS, InBoxModel
 from maieutic.llm.model import Model
 from maieutic.types import Delta, Message, Request, Sampling, ToolSpec
 

@@ -4,8 +4,8 @@ import pytest
 
 from maieutic.in_box.evaluate import LEVELS
 from maieutic.in_box.families import draw
-from maieutic.llm.in_box import InBoxModel
-from maieutic.llm.in_box_scope import REFUSAL, in_scope
+from maieutic.llm.in_box.model import InBoxModel
+from maieutic.llm.in_box.scope import REFUSAL, in_scope
 from maieutic.types import Message, Request
 
 

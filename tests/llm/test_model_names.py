@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from maieutic.errors import ConfigError, UnknownName
-from maieutic.llm.openai_compatible import OpenAICompatibleModel
 from maieutic.llm.profile import Profile
 from maieutic.llm.registry import find_profile, model_names, resolve_model
+from maieutic.llm.server.client import OpenAICompatibleModel
 from maieutic.settings import Settings
 from maieutic.types import Request
 from tests.support.server import Answer, FakeServer

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from maieutic.errors import ModelError
-from maieutic.llm.openai_compatible import OpenAICompatibleModel
 from maieutic.llm.profile import Price, Profile
+from maieutic.llm.server.client import OpenAICompatibleModel
 from maieutic.types import Delta, Request, Sampling, ToolCall, ToolSpec
 from tests.support.server import Answer, FakeServer
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from maieutic.errors import ModelError
 from maieutic.llm.profile import Price, SamplingDefaults
-from maieutic.llm.stream import EventParser, StreamJoiner
-from maieutic.llm.wire import decode_json, encode_json, read_completion, request_body
+from maieutic.llm.server.stream import EventParser, StreamJoiner
+from maieutic.llm.server.wire import decode_json, encode_json, read_completion, request_body
 from maieutic.types import Delta, Request, Sampling, ToolCall, ToolSpec
 
 EVENTS = [b'{"a": 1}', '{"b": "\u00fc"}'.encode(), b"[DONE]"]

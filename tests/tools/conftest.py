@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from maieutic.tools.bubblewrap import Bubblewrap
-from maieutic.tools.pool import Pool
-from maieutic.tools.sandbox import Limits
-from maieutic.tools.worker_process import WorkerProcess
+from maieutic.tools.sandbox.bubblewrap import Bubblewrap
+from maieutic.tools.sandbox.pool import Pool
+from maieutic.tools.sandbox.tier import Limits
+from maieutic.tools.sandbox.worker_process import WorkerProcess
 
 AMPLE = Limits(seconds=30)
 Start = Callable[..., Awaitable[WorkerProcess]]

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from maieutic.tools.bubblewrap import Bubblewrap
-from maieutic.tools.sandbox import Limits
+from maieutic.tools.sandbox.bubblewrap import Bubblewrap
+from maieutic.tools.sandbox.tier import Limits
 
 only_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86_64")
 
@@ -360,9 +360,9 @@ async def test_no_root_inside(start_isolated: Any) -> None:
 def test_workers_die_with_a_killed_host() -> None:
     host = """
 import asyncio, os, sys
-from maieutic.tools.bubblewrap import Bubblewrap
+from maieutic.tools.sandbox.bubblewrap import Bubblewrap
 async def main():
-    worker = await Bubblewrap().start(__import__("maieutic.tools.sandbox", fromlist=["Limits"]).Limits(seconds=60))
+    worker = await Bubblewrap().start(Limits(seconds=60))
     print("ready", flush=True)
     await worker.run("while True: pass")
 if asyncio.run(Bubblewrap().probe()): sys.exit("no sandbox")

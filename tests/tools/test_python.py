@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from maieutic.tools.pool import Pool
 from maieutic.tools.python import python, python_tool
-from maieutic.tools.sandbox import Limits
+from maieutic.tools.sandbox.pool import Pool
+from maieutic.tools.sandbox.tier import Limits
 from maieutic.tools.tool import Session
 from maieutic.types import ToolCall, ToolResult
 

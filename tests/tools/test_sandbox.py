@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from maieutic.errors import UserError
-from maieutic.tools import seccomp
-from maieutic.tools.bubblewrap import Bubblewrap
-from maieutic.tools.sandbox import Limits, NoSandbox, Worker, WorkerFailed, choose_tier
-from maieutic.tools.sandbox_root import uncompiled
+from maieutic.tools.sandbox import seccomp
+from maieutic.tools.sandbox.bubblewrap import Bubblewrap
+from maieutic.tools.sandbox.root import uncompiled
+from maieutic.tools.sandbox.tier import Limits, NoSandbox, Worker, WorkerFailed, choose_tier
 
 ALLOWED, REFUSED, MISSING, KILLED = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 

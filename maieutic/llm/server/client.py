@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 
 from maieutic.errors import ModelError
-from maieutic.llm.exchange import TRANSPORT_ERRORS, AttemptFailed, Exchange, timed_out, unreached
 from maieutic.llm.model import OnDelta
-from maieutic.llm.net import HttpClient, Slots, TransportFactory, retry_after, wait_before
 from maieutic.llm.profile import Profile
-from maieutic.llm.refusals import error_in, refusal, root_url, shown, unknown_model
-from maieutic.llm.stream import EventParser, Listener
-from maieutic.llm.wire import Json, decode_json, encode_json, malformed, read_completion, request_body
+from maieutic.llm.server.exchange import TRANSPORT_ERRORS, AttemptFailed, Exchange, timed_out, unreached
+from maieutic.llm.server.net import HttpClient, Slots, TransportFactory, retry_after, wait_before
+from maieutic.llm.server.refusals import error_in, refusal, root_url, shown, unknown_model
+from maieutic.llm.server.stream import EventParser, Listener
+from maieutic.llm.server.wire import Json, decode_json, encode_json, malformed, read_completion, request_body
 from maieutic.types import Completion, Request
 
 # Added to a request without the user asking for it; a strict server that refuses one is then asked without it.

@@ -7,8 +7,8 @@ import aiohttp
 import httpx
 
 from maieutic.errors import ModelError
-from maieutic.llm.net import understand
 from maieutic.llm.profile import Timeouts
+from maieutic.llm.server.net import understand
 
 TRANSPORT_ERRORS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maieutic.tools.sandbox import STATE_KEPT, Execution, Limits, Tier, Worker, WorkerFailed, ensure_sandbox
+from maieutic.tools.sandbox.tier import STATE_KEPT, Execution, Limits, Tier, Worker, WorkerFailed, ensure_sandbox
 
 _WORTH_PRELOADING = ("numpy", "sympy")
 

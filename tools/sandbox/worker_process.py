@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maieutic.tools import worker as protocol
-from maieutic.tools.sandbox import STATE_KEPT, Execution, ExitReason, Limits, WorkerFailed
+from maieutic.tools.sandbox import worker as protocol
+from maieutic.tools.sandbox.tier import STATE_KEPT, Execution, ExitReason, Limits, WorkerFailed
 
 _EXITS: dict[int, ExitReason] = {
     protocol.OK: "ok",

@@ -14,7 +14,7 @@ from importlib import metadata
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from maieutic.tools import worker
+from maieutic.tools.sandbox import worker
 
 PACKAGES = ("numpy", "sympy", "mpmath")
 

@@ -6,7 +6,15 @@ A stream is joined into the object that a plain answer would have been, so that 
 from typing import Any
 
 from maieutic.llm.model import OnDelta
-from maieutic.llm.wire import KNOWN_MESSAGE, Json, arguments_of, malformed, read_completion, reasoning_of, text_of
+from maieutic.llm.server.wire import (
+    KNOWN_MESSAGE,
+    Json,
+    arguments_of,
+    malformed,
+    read_completion,
+    reasoning_of,
+    text_of,
+)
 from maieutic.types import Delta
 
 

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from maieutic.errors import ModelError
-from maieutic.llm.in_box_chat import Chat, read_calls
-from maieutic.llm.in_box_engine import CONTEXT, Engine, choose
-from maieutic.llm.in_box_scope import in_scope, refusal
+from maieutic.llm.in_box.chat import Chat, read_calls
+from maieutic.llm.in_box.engine import CONTEXT, Engine, choose
+from maieutic.llm.in_box.scope import in_scope, refusal
 from maieutic.llm.model import OnDelta
 from maieutic.types import Completion, Delta, Request, Sampling, Usage
 
-WEIGHTS = Path(__file__).parent / "weights" / "in_box"
+WEIGHTS = Path(__file__).parents[1] / "weights" / "in_box"
 MAX_ROWS = 64
 
 

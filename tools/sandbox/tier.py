@@ -110,7 +110,7 @@ async def ensure_sandbox() -> Tier:
     if sys.platform != "linux":
         raise NoSandbox({"bubblewrap": "it exists on Linux only"})
     if _chosen is None:
-        from maieutic.tools.bubblewrap import Bubblewrap
+        from maieutic.tools.sandbox.bubblewrap import Bubblewrap
 
         _chosen = await choose_tier([Bubblewrap()])
     return _chosen

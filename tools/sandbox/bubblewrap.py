@@ -22,10 +22,10 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from maieutic.tools import seccomp
-from maieutic.tools.sandbox import Limits, WorkerFailed
-from maieutic.tools.sandbox_root import LIBRARIES, PYTHON, WORKER, compile_packages, file_system
-from maieutic.tools.worker_process import WorkerProcess, frame
+from maieutic.tools.sandbox import seccomp
+from maieutic.tools.sandbox.root import LIBRARIES, PYTHON, WORKER, compile_packages, file_system
+from maieutic.tools.sandbox.tier import Limits, WorkerFailed
+from maieutic.tools.sandbox.worker_process import WorkerProcess, frame
 
 UNUSED_UIDS = range(61234, 65330)  # each of root's workers takes one: limits on threads count per uid
 
