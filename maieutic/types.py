@@ -55,7 +55,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample. None leaves the choice to the model's own default. `extra` goes to the server as it is."""
+    """How to sample. None leaves the choice to the model's own default. `extra` goes to the server as it is.
+
+    `top_logprobs` asks for that many alternatives at every token, most probable first.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
@@ -64,6 +67,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     logprobs: bool = True
+    top_logprobs: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -96,12 +100,18 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One model call. `continue_final` asks the model to go on from the last message instead of opening a new one."""
+    """One model call. `continue_final` asks the model to go on from the last message instead of opening a new one.
+
+    `schema` is a JSON schema that the reply must have. With `prompt_ids` the model goes on after exactly these token
+    ids, and no template is applied; `messages` then only tell a reader of the trace what they stand for.
+    """
 
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     tools: tuple[ToolSpec, ...] = ()
     continue_final: bool = False
+    schema: dict[str, Any] | None = None
+    prompt_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,9 @@ class Completion:
     """What a model answered, as exactly as the server tells it.
 
     `prompt_token_ids` and `token_ids` are None where the server does not return ids; `logprobs`, one float per
-    completion token (natural log), likewise. `finish_reason` is the server's own word (stop, length, tool_calls, …).
+    completion token (natural log), likewise. `top_logprobs` has the alternatives that were asked for, a tuple of
+    (text, log-probability) for each completion token. `finish_reason` is the server's own word (stop, length,
+    tool_calls, …), or why a listener found it was enough (repetition).
     `weights` names the weights version, `template` the chat template's hash; `extra` keeps unknown response fields.
     """
 
@@ -129,6 +141,7 @@ class Completion:
     prompt_token_ids: tuple[int, ...] | None = None
     token_ids: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
+    top_logprobs: tuple[tuple[tuple[str, float], ...], ...] | None = None
     usage: Usage = Usage()
     model: str = ""
     weights: str | None = None

@@ -8,6 +8,14 @@ from maieutic.types import Completion, Delta, Request
 OnDelta = Callable[[Delta], None]
 
 
+class Enough(Exception):
+    """Raised by a listener: the call ends here, and what has arrived is its completion, `reason` its finish reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @runtime_checkable
 class Model(Protocol):
     """Something that samples one completion for one request.
@@ -15,7 +23,7 @@ class Model(Protocol):
     Implementations are safe to call concurrently from one event loop. There is no `n`: callers fan out.
 
     `sample` calls `on_delta`, on the event loop's thread, for each streamed piece as it arrives; an exception raised by
-    `on_delta` stops the call and is raised from `sample`. Cancelling the awaiting task closes the connection to the
+    `on_delta` stops the call and is raised from `sample`, but for `Enough`, which ends it early. Cancelling the awaiting task closes the connection to the
     server (or leaves the batch), so that nothing goes on generating. Failures are `maieutic.errors.ModelError`.
     """
 
@@ -28,4 +36,22 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Release connections, threads and memory; the model is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class TokenModel(Model, Protocol):
+    """A model whose tokens are at hand: it answers requests with `prompt_ids`, so that a thought can be gone on with,
+    cut or added to exactly, without being rendered and tokenised again. Failures are ModelError."""
+
+    async def render(self, request: Request) -> tuple[int, ...]:
+        """The token ids that the chat template makes of the request's messages and tools."""
+        ...
+
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """The token ids of a piece of text, no special tokens added; those that stand in the text are recognised."""
+        ...
+
+    async def decode(self, token_ids: tuple[int, ...]) -> str:
+        """The text of token ids, special tokens included."""
         ...

@@ -67,14 +67,18 @@ class Profile(Strict):
     `conversation` is false for a model that knows single questions only: what was said before is then left out.
 
     `model` is the name at the server or provider; a vLLM or OpenAI-compatible profile without it takes the only model
-    that the server serves, and without `base_url` the server of MAIEUTIC_BASE_URL. `replies` is the script of a
-    scripted model.
+    that the server serves, and without `base_url` the server of MAIEUTIC_BASE_URL. `base_urls` are several servers of
+    the same model. `weights` and `template` name the weights version and the chat template's hash where a server does
+    not say them. `replies` is the script of a scripted model.
     """
 
     kind: Kind
     description: str = ""
     model: str = ""
     base_url: str | None = None
+    base_urls: tuple[str, ...] = ()
+    weights: str | None = None
+    template: str | None = None
     api_key_env: str | None = None
     sampling: SamplingDefaults = SamplingDefaults()
     prompts: str | None = None
