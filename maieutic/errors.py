@@ -55,7 +55,8 @@ class ModelError(MaieuticError):
     """A model call failed.
 
     `kind` is one of unreachable, refused, timeout, cut, malformed, overloaded; `retryable` says whether the same
-    request may succeed later; `status` is the HTTP status where there was one.
+    request may succeed later; `status` is the HTTP status where there was one, `wait` the seconds that the server
+    asked to wait.
     """
 
     def __init__(self, message: str, *, kind: str = "refused", retryable: bool = False, status: int | None = None):
@@ -63,6 +64,7 @@ class ModelError(MaieuticError):
         self.kind = kind
         self.retryable = retryable
         self.status = status
+        self.wait: float | None = None
 
 
 class ToolError(MaieuticError):

@@ -173,10 +173,11 @@ class OpenAICompatibleModel:
 
     def _refused(self, status: int, text: str, body: Json, headers: httpx.Headers) -> AttemptFailed:
         error = refusal(self._shown, status, text, self._key)
+        error.wait = retry_after(headers)
         without = None
         if status in (400, 422):
             without = next((name for name in OPTIONAL_FIELDS if name in body and name in text), None)
-        return AttemptFailed(error, wait=retry_after(headers), without=without)
+        return AttemptFailed(error, wait=error.wait, without=without)
 
     async def _final(self, error: ModelError) -> ModelError:
         """The error to raise; where a model is not there, one that lists what is."""
