@@ -91,10 +91,17 @@ class Profile(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> "Profile":
-        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
-            raise ValueError("base_url must start with http:// or https://, as in http://localhost:8000/v1")
-        if self.base_url is not None and "@" in self.base_url:
-            raise ValueError("base_url holds a user name or password: put the key in a variable named by api_key_env")
+        for name, url in [("base_url", self.base_url), *(("base_urls", url) for url in self.base_urls)]:
+            if url is not None and not url.startswith(("http://", "https://")):
+                raise ValueError(f"{name} must start with http:// or https://, as in http://localhost:8000/v1")
+            if url is not None and "@" in url:
+                raise ValueError(
+                    f"{name} holds a user name or password: put the key in a variable named by api_key_env"
+                )
+        if self.base_url is not None and self.base_urls:
+            raise ValueError("base_url and base_urls are both given: list all servers in base_urls")
+        if self.base_urls and self.kind not in ("vllm", "openai-compatible"):
+            raise ValueError(f"base_urls is for servers (vllm, openai-compatible), not for a model of kind {self.kind}")
         if self.kind == "litellm" and not self.model:
             raise ValueError("a profile of kind litellm needs model, such as anthropic/NAME")
         if self.kind == "scripted" and self.replies is None:

@@ -4,6 +4,7 @@
     ./my-model.yaml                     a profile in a file
     vllm/qwen3                          a model at the vLLM server of MAIEUTIC_BASE_URL or http://localhost:8000/v1
     vllm/qwen3@http://gpu1:8000/v1      ... at this server; without a name (vllm@http://gpu1:8000/v1) its only model
+    vllm/qwen3@http://a:8000,http://b:8000    ... at several servers of the same model
     openai-compatible/name@https://…    any other server that speaks the OpenAI protocol
     anthropic/name, ollama/name, …      everything else, through litellm
 
@@ -64,12 +65,15 @@ def _from_form(name: str, settings: Settings, env: Mapping[str, str]) -> Profile
     head, at, url = name.partition("@")
     kind, slash, model = head.partition("/")
     if kind in SERVERS and (at or slash):
-        if at and not url.startswith(("http://", "https://")):
+        urls = _split(url)
+        if at and not (urls and all(url.startswith(("http://", "https://")) for url in urls)):
             raise ConfigError(f"The model {name!r} needs an address after the @, as in {head}@{DEFAULT_URL}.")
         if "@" in url:
             raise ConfigError(f"The address after {head}@ holds a user name or password: use MAIEUTIC_API_KEY instead.")
         key = "MAIEUTIC_API_KEY" if env.get("MAIEUTIC_API_KEY") else None
-        return Profile(kind=kind, model=model, base_url=url or None, api_key_env=key)
+        if len(urls) > 1:
+            return Profile(kind=kind, model=model, base_urls=urls, api_key_env=key)
+        return Profile(kind=kind, model=model, base_url=urls[0] if urls else None, api_key_env=key)
     if slash and kind and model:
         return Profile(kind="litellm", model=name)
     raise UnknownName("model", name, [*model_names(settings), *FORMS])
@@ -91,12 +95,31 @@ def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, st
         if not is_provider(profile.model):
             raise UnknownName("model", name, [*model_names(settings), *FORMS])
         return ProviderModel(name, profile, key)
+    return _at_servers(name, profile, _addresses(name, profile, env), key)
+
+
+def _at_servers(name: str, profile: Profile, urls: tuple[str, ...], key: str | None) -> Model:
+    if len(urls) > 1:
+        from maieutic.llm.server.fleet import Fleet
+
+        return Fleet.of(name, profile, urls, key)
     from maieutic.llm.server.client import OpenAICompatibleModel
 
-    url = profile.base_url or env.get("MAIEUTIC_BASE_URL") or (DEFAULT_URL if profile.kind == "vllm" else None)
-    if url is None:
+    return OpenAICompatibleModel(name, profile, urls[0], key)
+
+
+def _addresses(name: str, profile: Profile, env: Mapping[str, str]) -> tuple[str, ...]:
+    urls = profile.base_urls or _split(profile.base_url or env.get("MAIEUTIC_BASE_URL", ""))
+    if not urls and profile.kind != "vllm":
         raise ConfigError(f"The model {name!r} needs its server's address: add @URL or set MAIEUTIC_BASE_URL.")
-    return OpenAICompatibleModel(name, profile, url, key)
+    if any(not url.startswith(("http://", "https://")) for url in urls):
+        raise ConfigError(f"MAIEUTIC_BASE_URL must hold addresses such as {DEFAULT_URL}, with commas between them.")
+    return urls or (DEFAULT_URL,)
+
+
+def _split(addresses: str) -> tuple[str, ...]:
+    """Addresses with commas between them, each once."""
+    return tuple(dict.fromkeys(url for part in addresses.split(",") if (url := part.strip())))
 
 
 def _key(name: str, profile: Profile, env: Mapping[str, str]) -> str | None:

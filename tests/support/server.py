@@ -58,7 +58,11 @@ class FakeServer:
     """
 
     def __init__(
-        self, script: Script | None = None, models: Sequence[str] = ("m",), refuse_fields: Sequence[str] = ()
+        self,
+        script: Script | None = None,
+        models: Sequence[str] = ("m",),
+        refuse_fields: Sequence[str] = (),
+        port: int = 0,
     ) -> None:
         self.script: Script = script or Answer()
         self.models = list(models)
@@ -71,6 +75,7 @@ class FakeServer:
         self.peak = 0
         self.connections: set[Any] = set()
         self.keepalive = 75.0
+        self.port = port
         self._given = 0
         self._started = threading.Event()
 
@@ -106,7 +111,7 @@ class FakeServer:
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, keepalive_timeout=self.keepalive
         )
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", self.port)
         await site.start()
         self.port = runner.addresses[0][1]
         self._started.set()
