@@ -14,7 +14,7 @@ from maieutic.errors import UserError
 from maieutic.tools.sandbox import seccomp
 from maieutic.tools.sandbox.bubblewrap import Bubblewrap
 from maieutic.tools.sandbox.root import uncompiled
-from maieutic.tools.sandbox.tier import Limits, NoSandbox, Worker, WorkerFailed, choose_tier
+from maieutic.tools.sandbox.tier import NO_BINDS, Binds, Limits, NoSandbox, Worker, WorkerFailed, choose_tier
 
 ALLOWED, REFUSED, MISSING, KILLED = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 
@@ -27,7 +27,7 @@ class FakeTier:
         self.probes += 1
         return self.reason
 
-    async def start(self, limits: Limits, preload: Sequence[str] = ()) -> Worker:
+    async def start(self, limits: Limits, preload: Sequence[str] = (), binds: Binds = NO_BINDS) -> Worker:
         raise WorkerFailed("not meant to start")
 
 
@@ -106,6 +106,18 @@ def test_packages_without_bytecode_are_found(tmp_path: Path) -> None:
 async def test_preloaded_modules_are_there(start: Any) -> None:
     worker = await start(preload=("numpy",))
     assert (await worker.run("import sys; 'numpy' in sys.modules, 'np' in globals()")).output == "(True, False)\n"
+
+
+async def test_a_bound_file_can_be_read_and_not_written(tier: Bubblewrap, tmp_path: Path) -> None:
+    given = tmp_path / "given.csv"
+    given.write_text("a,b")
+    worker = await tier.start(Limits(), binds={"/in/data.csv": given})
+    try:
+        assert (await worker.run("open('/in/data.csv').read()")).output == "'a,b'\n"
+        assert "OSError" in (await worker.run("open('/in/data.csv', 'w')")).output
+    finally:
+        worker.kill()
+    assert given.read_text() == "a,b"
 
 
 async def test_a_module_that_cannot_be_preloaded_is_named(start: Any) -> None:

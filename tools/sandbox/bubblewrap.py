@@ -24,7 +24,7 @@ from pathlib import Path
 
 from maieutic.tools.sandbox import seccomp
 from maieutic.tools.sandbox.root import LIBRARIES, PYTHON, WORKER, compile_packages, file_system
-from maieutic.tools.sandbox.tier import Limits, WorkerFailed
+from maieutic.tools.sandbox.tier import NO_BINDS, Binds, Limits, WorkerFailed
 from maieutic.tools.sandbox.worker_process import WorkerProcess, frame
 
 UNUSED_UIDS = range(61234, 65330)  # each of root's workers takes one: limits on threads count per uid
@@ -101,14 +101,14 @@ class Bubblewrap:
         compile_packages()
         return None if execution.output == "42\n" else f"the isolation does not hold: {execution.output.strip()}"
 
-    async def start(self, limits: Limits, preload: Sequence[str] = ()) -> WorkerProcess:
+    async def start(self, limits: Limits, preload: Sequence[str] = (), binds: Binds = NO_BINDS) -> WorkerProcess:
         # A start that nobody waits for any more ends when its worker is collected.
-        process = await asyncio.wrap_future(_starter().submit(lambda: self._launch(limits, tuple(preload))))
+        process = await asyncio.wrap_future(_starter().submit(lambda: self._launch(limits, tuple(preload), binds)))
         await process.ready()
         return process
 
-    def _launch(self, limits: Limits, preload: tuple[str, ...]) -> WorkerProcess:
-        command = self._command(limits)
+    def _launch(self, limits: Limits, preload: tuple[str, ...], binds: Binds) -> WorkerProcess:
+        command = self._command(limits, binds)
         ours, theirs = socket.socketpair()
         capture = os.memfd_create("capture", os.MFD_CLOEXEC)
         rules = _memory_file(seccomp.startup_filter(platform.machine()))
@@ -136,7 +136,7 @@ class Bubblewrap:
         _configure(ours, uid, limits, preload)
         return started
 
-    def _command(self, limits: Limits) -> list[str]:
+    def _command(self, limits: Limits, binds: Binds) -> list[str]:
         bwrap = shutil.which("bwrap")
         if bwrap is None:
             raise WorkerFailed("The sandbox could not be started: bwrap is not installed.")
@@ -145,6 +145,8 @@ class Bubblewrap:
         command += file_system()
         command += ["--perms", "1777", "--size", str(limits.scratch), "--tmpfs", "/tmp"]
         command += ["--symlink", "/tmp", "/dev/shm"]  # where semaphores live
+        for inside, outside in binds.items():
+            command += ["--ro-bind", str(outside), inside]
         return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--setenv", "LD_LIBRARY_PATH", LIBRARIES]
 
 

@@ -5,13 +5,17 @@ tier works nothing runs: there is no silent step down to less isolation.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from maieutic.errors import ToolError, UserError
 
 ExitReason = Literal["ok", "exception", "timeout", "memory", "files", "killed", "died", "protocol"]
+Binds = Mapping[str, Path]  # absolute path inside the sandbox -> file or folder of the host, read-only
+NO_BINDS: Binds = MappingProxyType({})
 STATE_KEPT: tuple[ExitReason, ...] = ("ok", "exception", "timeout")
 
 
@@ -70,8 +74,10 @@ class Tier(Protocol):
         """Try it out for real: None where it works, else the reason why not."""
         ...
 
-    async def start(self, limits: Limits, preload: Sequence[str] = ()) -> Worker:
-        """A worker that is ready, with the modules of `preload` imported. Raises WorkerFailed."""
+    async def start(self, limits: Limits, preload: Sequence[str] = (), binds: Binds = NO_BINDS) -> Worker:
+        """A worker that is ready, with the modules of `preload` imported and `binds` to be read.
+
+        A bound file must be readable for everyone: the worker may run as another user. Raises WorkerFailed."""
         ...
 
 
