@@ -146,6 +146,8 @@ class Bubblewrap:
         command += ["--perms", "1777", "--size", str(limits.scratch), "--tmpfs", "/tmp"]
         command += ["--symlink", "/tmp", "/dev/shm"]  # where semaphores live
         for inside, outside in binds.items():
+            for folder in reversed(Path(inside).parents[:-1]):
+                command += ["--perms", "0755", "--dir", str(folder)]
             command += ["--ro-bind", str(outside), inside]
         return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--setenv", "LD_LIBRARY_PATH", LIBRARIES]
 
