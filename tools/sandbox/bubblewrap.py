@@ -6,26 +6,21 @@ ordinary user's worker lives in a user namespace of its own; root's worker gives
 because root inside a namespace is still root to the files and limits outside.
 """
 
-import asyncio
-import fcntl
 import os
 import platform
-import queue
 import secrets
 import shutil
-import socket
 import subprocess
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from functools import cache
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from maieutic.tools.sandbox import seccomp
-from maieutic.tools.sandbox.root import LIBRARIES, PYTHON, WORKER, compile_packages, file_system
+from maieutic.tools.sandbox import landlock, seccomp
+from maieutic.tools.sandbox.launch import Launch, launch, python_command, rlimits, start_worker
+from maieutic.tools.sandbox.root import LIBRARIES, PYTHON, SITE, WORKER, compile_packages, file_system
+from maieutic.tools.sandbox.scratch import Scratch
 from maieutic.tools.sandbox.tier import NO_BINDS, Binds, Limits, WorkerFailed
-from maieutic.tools.sandbox.worker_process import WorkerProcess, frame
+from maieutic.tools.sandbox.worker_process import WorkerProcess
 
 UNUSED_UIDS = range(61234, 65330)  # each of root's workers takes one: limits on threads count per uid
 
@@ -47,34 +42,6 @@ if os.geteuid() == 0:
     print("still root")
 print(6 * 7)
 """
-
-
-class _Starter:
-    """One thread that starts every worker and ends with the process, never before: --die-with-parent is about the
-    starting *thread*, and those of an executor end earlier."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Future[WorkerProcess], Callable[[], WorkerProcess]]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="sandbox-start", daemon=True).start()
-
-    def submit(self, job: Callable[[], WorkerProcess]) -> Future[WorkerProcess]:
-        future: Future[WorkerProcess] = Future()
-        self._jobs.put((future, job))
-        return future
-
-    def _work(self) -> None:
-        while True:
-            future, job = self._jobs.get()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(job())
-                except BaseException as error:
-                    future.set_exception(error)
-            del future, job  # a result that nobody waits for any more ends here
-
-
-_starter = cache(_Starter)
-os.register_at_fork(after_in_child=_starter.cache_clear)
 
 
 class Bubblewrap:
@@ -102,39 +69,23 @@ class Bubblewrap:
         return None if execution.output == "42\n" else f"the isolation does not hold: {execution.output.strip()}"
 
     async def start(self, limits: Limits, preload: Sequence[str] = (), binds: Binds = NO_BINDS) -> WorkerProcess:
-        # A start that nobody waits for any more ends when its worker is collected.
-        process = await asyncio.wrap_future(_starter().submit(lambda: self._launch(limits, tuple(preload), binds)))
-        await process.ready()
-        return process
+        return await start_worker(lambda: self._launch(limits, tuple(preload), binds))
 
     def _launch(self, limits: Limits, preload: tuple[str, ...], binds: Binds) -> WorkerProcess:
-        command = self._command(limits, binds)
-        ours, theirs = socket.socketpair()
-        capture = os.memfd_create("capture", os.MFD_CLOEXEC)
         rules = _memory_file(seccomp.startup_filter(platform.machine()))
+        command = [*self._command(limits, binds), "--seccomp", str(rules), "--", *python_command(PYTHON, WORKER)]
+        config = {
+            "uid": UNUSED_UIDS[secrets.randbelow(len(UNUSED_UIDS))] if self.drop_root else None,
+            "landlock": landlock.inside(landlock.abi()),
+            "filter": seccomp.compute_filter(platform.machine()),
+            "rlimits": rlimits(limits),
+            "path": [SITE],
+            "preload": preload,
+        }
         try:
-            _append_only(capture)
-            process = subprocess.Popen(
-                [*command, "--seccomp", str(rules), "--", PYTHON, "-I", "-S", "-B", "-X", "utf8", WORKER],
-                stdin=theirs.fileno(),
-                stdout=capture,
-                stderr=capture,
-                pass_fds=(rules,),
-                env={},  # bubblewrap's own environment is readable in a sandbox that has a /proc
-                cwd="/",
-                start_new_session=True,  # Ctrl-C at the terminal is the host's to handle
-            )
-        except OSError as error:
-            ours.close()
-            os.close(capture)
-            raise WorkerFailed(f"The sandbox could not be started: {error}.") from error
+            return launch(Launch(command, pass_fds=(rules,), open_scratch=_open_tmp), limits, lambda _: config)
         finally:
-            theirs.close()
             os.close(rules)
-        started = WorkerProcess(process, ours, capture, limits)
-        uid = UNUSED_UIDS[secrets.randbelow(len(UNUSED_UIDS))] if self.drop_root else None
-        _configure(ours, uid, limits, preload)
-        return started
 
     def _command(self, limits: Limits, binds: Binds) -> list[str]:
         bwrap = shutil.which("bwrap")
@@ -167,26 +118,8 @@ def _memory_file(data: bytes) -> int:
     return fd
 
 
-def _append_only(fd: int) -> None:
-    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
-
-
-def _configure(connection: socket.socket, uid: int | None, limits: Limits, preload: tuple[str, ...]) -> None:
-    config = {
-        "uid": uid,
-        "filter": seccomp.compute_filter(platform.machine()),
-        "preload": preload,
-        "rlimits": {
-            "RLIMIT_AS": limits.memory,
-            "RLIMIT_FSIZE": limits.file,
-            "RLIMIT_NPROC": limits.threads,
-            "RLIMIT_CPU": limits.cpu_seconds,
-            "RLIMIT_NOFILE": 64,
-            "RLIMIT_CORE": 0,
-            "RLIMIT_MEMLOCK": 0,
-        },
-    }
-    try:
-        connection.send(frame(config))  # a few kB into an empty socket: never blocks
-    except OSError:
-        pass  # it is dead already, and `ready` says why
+def _open_tmp(process: subprocess.Popen[bytes]) -> Scratch:
+    """The worker's /tmp, seen from outside through its first process."""
+    pid = process.pid
+    inner = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+    return Scratch(os.open(f"/proc/{inner}/root/tmp", os.O_PATH | os.O_DIRECTORY), own_mount=True)

@@ -19,7 +19,7 @@ from maieutic.tools.sandbox import worker
 PACKAGES = ("numpy", "sympy", "mpmath")
 
 _PREFIX = Path("/python")
-PYTHON, LIBRARIES, WORKER = "/python/bin/python3", "/python/lib", "/worker.py"
+PYTHON, LIBRARIES, SITE, WORKER = "/python/bin/python3", "/python/lib", "/site", "/worker.py"
 
 
 @cache
@@ -66,7 +66,7 @@ def _package(name: str) -> Iterator[tuple[Path, Path]]:
     """A distribution's top-level files and folders, bound under /site."""
     distribution = metadata.distribution(name)
     for top in sorted({file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}):
-        yield Path("/site", top), Path(str(distribution.locate_file(top)))
+        yield Path(SITE, top), Path(str(distribution.locate_file(top)))
 
 
 def compile_packages() -> None:

@@ -44,7 +44,8 @@ times 100 153 | uname 63 160
 """
 # What a worker may still do before model-written code runs in it: be started, give up root, tighten the filter.
 _START = """
-execve 59 221 | prctl 157 167 | seccomp 317 277 | setgroups 116 159 | setresgid 119 149 | setresuid 117 147
+execve 59 221 | landlock_add_rule 445 445 | landlock_create_ruleset 444 444 | landlock_restrict_self 446 446
+prctl 157 167 | seccomp 317 277 | setgroups 116 159 | setresgid 119 149 | setresuid 117 147
 """
 _BY_ARGUMENT = "clone 56 220 | clone3 435 435 | ioctl 16 29 | socketpair 53 199"
 _NEWEST = 450  # the newest number the tables were checked against

@@ -161,60 +161,122 @@ def _exactly(connection: int, size: int) -> bytes:
 
 
 def _settle(config: "dict[str, Any]") -> None:
-    """Give up root where there is any, take on the limits, tighten the system call filter; none can be undone."""
-    if config["uid"] is not None:
-        os.setgroups([])
-        os.setresgid(config["uid"], config["uid"], config["uid"])
-        os.setresuid(config["uid"], config["uid"], config["uid"])
+    """Give up root where there is any, take on the limits, tighten the system call filter; none can be undone.
+
+    What the config leaves out is not done: the host knows which tier this is.
+    """
+    libc = _c_library()
+    if config.get("landlock") or config.get("filter"):
+        _call(libc.prctl, 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    if config.get("landlock"):
+        _restrict_paths(libc, *config["landlock"])
+    if config.get("uid") is not None:
+        _drop_root(libc, config["uid"], config.get("read_all", False))
+    if config.get("parent"):
+        _call(libc.prctl, 1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG; changing the uid had cleared it
+        if os.getppid() != config["parent"]:
+            raise OSError("the parent has gone")
     for name, value in config["rlimits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
-    _filter(config["filter"])
+    if config.get("filter"):
+        _filter(libc, config["filter"])
 
 
-def _filter(program: bytes) -> None:
+def _c_library() -> "Any":
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "mallopt"):  # glibc: each further arena reserves 64 MB of address space, which is limited
+        libc.mallopt(-8, 2)  # M_ARENA_MAX
+    return libc
+
+
+def _call(function: "Any", *arguments: "Any") -> int:
+    import ctypes
+
+    result: int = function(*arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"{function.__name__}{arguments[:1]}: {os.strerror(ctypes.get_errno())}")
+    return result
+
+
+def _restrict_paths(libc: "Any", attributes: bytes, paths: "list[tuple[str, int]]") -> None:
+    """Landlock: only these paths from now on."""
+    import ctypes
+
+    ruleset = _call(libc.syscall, 444, attributes, ctypes.c_size_t(len(attributes)), 0)  # landlock_create_ruleset
+    for path, rights in paths:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        _call(libc.syscall, 445, ruleset, 1, struct.pack("=Qi", rights, fd), 0)  # landlock_add_rule, for what is below
+        os.close(fd)
+    _call(libc.syscall, 446, ruleset, 0)  # landlock_restrict_self
+    os.close(ruleset)
+
+
+def _drop_root(libc: "Any", uid: int, read_all: bool) -> None:
+    """Become `uid`. With `read_all` the modes of files don't keep it from reading, as they don't keep root: needed
+    where the interpreter lies in root's own folder; which files these may be is then up to Landlock alone."""
+    if read_all:
+        _call(libc.prctl, 8, 1, 0, 0, 0)  # PR_SET_KEEPCAPS
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    if read_all:
+        only = 1 << 2  # CAP_DAC_READ_SEARCH
+        _call(libc.capset, struct.pack("=Ii", 0x20080522, 0), struct.pack("=6I", only, only, 0, 0, 0, 0))
+
+
+def _filter(libc: "Any", program: bytes) -> None:
     import ctypes
 
     class Program(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "mallopt"):  # glibc: each further arena reserves 64 MB of address space, which is limited
-        libc.mallopt(-8, 2)  # M_ARENA_MAX
-    if libc.prctl(38, 1, 0, 0, 0):  # PR_SET_NO_NEW_PRIVS
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
-    if libc.prctl(22, 2, ctypes.byref(Program(len(program) // 8, program)), 0, 0):  # PR_SET_SECCOMP, filter mode
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_SECCOMP)")
+    _call(libc.prctl, 22, 2, ctypes.byref(Program(len(program) // 8, program)), 0, 0)  # PR_SET_SECCOMP, filter mode
 
 
-def _prepare(preload: list[str]) -> None:
-    os.environ.clear()
+def _prepare(config: "dict[str, Any]") -> None:
+    if not config.get("keep_environment"):
+        os.environ.clear()
+    os.environ.update(config.get("environment", {}))
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # a thread's stack and arena count against the memory limit
-    sys.path.append("/site")
+    sys.path += config["path"]
     sys.argv = [""]
     sys.set_int_max_str_digits(100_000)
     # normally added by the site module
     vars(builtins).update(exit=sys.exit, quit=sys.exit, help=lambda *about: __import__("pydoc").help(*about))
-    for name in preload:
+    for name in config["preload"]:
         __import__(name)
+
+
+def _take_pipes() -> "tuple[int, int]":
+    """Where there are pipes and no socket: requests on 0, replies on what was the standard output."""
+    requests, replies = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+    return requests, replies
 
 
 def main() -> None:
     """Serve cells until the host closes the connection."""
-    connection = os.dup(0)
+    piped = sys.argv[1:] == ["piped"]
+    requests, replies = _take_pipes() if piped else (os.dup(0), -1)
+    connection = replies if piped else requests
     os.close(0)
     os.open("/dev/null", os.O_RDONLY)  # takes the lowest free number, 0
-    config = receive(connection)
+    config = receive(requests)
     _settle(config)
-    _prepare(config["preload"])
+    _prepare(config)
     interpreter = Interpreter()
     os.write(connection, REPLY.pack(READY, OK))
     while True:
         try:
-            request = receive(connection)
+            request = receive(requests)
         except EOFError:
             return
         status = interpreter.run(request["code"], request["seconds"])
+        if piped:
+            os.write(2, request["nonce"])
         os.write(connection, REPLY.pack(request["nonce"], status))
 
 

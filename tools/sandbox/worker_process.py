@@ -11,13 +11,15 @@ import os
 import secrets
 import socket
 import subprocess
+import threading
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from maieutic.tools.sandbox import worker as protocol
+from maieutic.tools.sandbox.scratch import Scratch
 from maieutic.tools.sandbox.tier import STATE_KEPT, Execution, ExitReason, Limits, WorkerFailed
 
 _EXITS: dict[int, ExitReason] = {
@@ -27,9 +29,12 @@ _EXITS: dict[int, ExitReason] = {
     protocol.MEMORY: "memory",
 }
 _START_SECONDS = 60.0  # importing sympy without compiled bytecode takes some
-_WATCH_SECONDS = 0.25
+_WATCH_SECONDS = 0.05
+_TEXT_SECONDS = 2.0  # how long a pipe may lag behind the other
 _LAST_WAIT_SECONDS = 2.0
 _UNPRINTABLE = {code: "\ufffd" for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160))}
+
+OpenScratch = Callable[[subprocess.Popen[bytes]], Scratch]
 
 
 @dataclass
@@ -40,6 +45,7 @@ class _Held:
     process: subprocess.Popen[bytes]
     connection: socket.socket
     fds: list[int]
+    on_end: Callable[[], None] | None = None
     settled: bool = False
 
     def end(self) -> None:
@@ -51,6 +57,25 @@ class _Held:
         self.connection.close()
         for fd in self.fds:
             os.close(fd)
+        if self.on_end is not None:
+            _afterwards(self.process, self.on_end)
+
+
+def _afterwards(process: subprocess.Popen[bytes], act: Callable[[], None]) -> None:
+    """Act once the process is dead, without waiting here."""
+
+    def wait() -> None:
+        try:
+            process.wait(_LAST_WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        act()
+
+    thread = threading.Thread(target=wait, name="sandbox-end")  # not a daemon: the interpreter waits for it
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is on its way out
+        wait()
 
 
 _dying: list[subprocess.Popen[bytes]] = []
@@ -67,19 +92,36 @@ def _wait_for_the_dying() -> None:
 
 
 class WorkerProcess:
-    """A worker behind `connection`, printing to the memory file `capture`; owns all three and ends them."""
+    """A worker behind `connection`, printing to the file `capture`; owns all three and ends them.
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, capture: int, limits: Limits):
+    `open_scratch` opens its scratch folder once it serves, `on_end` is called when it is dead. `piped` says that what
+    is printed comes another way than replies do, and may come later.
+    """
+
+    scratch: Scratch | None = None
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        connection: socket.socket,
+        capture: int,
+        limits: Limits,
+        open_scratch: OpenScratch | None,
+        on_end: Callable[[], None] | None = None,
+        piped: bool = False,
+    ) -> None:
         connection.setblocking(False)
         self._process = process
         self._connection = connection
         self._capture = capture
         self._limits = limits
-        self._scratch = -1
+        self._open_scratch = open_scratch
+        self._piped = piped
+        self._mark = b""
         self._watch: asyncio.TimerHandle | None = None
         self._too_many_files = False
         self._busy = self._killed = False
-        self._held = _Held(process, connection, [capture])
+        self._held = _Held(process, connection, [capture], on_end)
         self._end = weakref.finalize(self, self._held.end)
 
     @property
@@ -109,9 +151,9 @@ class WorkerProcess:
             self.kill()
             raise
         else:
-            if exit_ == "ok":
-                return self._open_scratch()
-            reason = "it did not keep to the protocol"
+            reason = self._settle() if exit_ == "ok" else "it did not keep to the protocol"
+            if reason is None:
+                return
         self.kill()
         raise WorkerFailed(f"The sandbox could not be started: {reason}.")
 
@@ -133,13 +175,17 @@ class WorkerProcess:
         if stray is not None:
             return "protocol" if stray else "died"
         os.ftruncate(self._capture, 0)
+        self._mark = b""
         nonce = secrets.token_bytes(16)
         request = {"nonce": nonce, "seconds": self._limits.seconds, "code": code}
         try:
-            self._watch_files()
+            if self.scratch is not None:
+                self._watch_files(self.scratch)
             async with asyncio.timeout(self._limits.seconds + self._limits.grace):
                 await send(self._connection, request)
                 exit_ = await self._reply(nonce)
+                if self._piped:
+                    await self._text(nonce)
         except TimeoutError:
             exit_ = "killed"
         except OSError:
@@ -149,25 +195,35 @@ class WorkerProcess:
                 self._watch.cancel()
         return "files" if self._too_many_files else exit_
 
-    def _open_scratch(self) -> None:
-        """Hold the worker's /tmp open, seen from outside through its first process. Raises WorkerFailed."""
+    def _settle(self) -> str | None:
+        """Hold its scratch folder open from now on; says why where that can't be."""
         self._held.settled = True
-        pid = self._process.pid
+        if self._open_scratch is None:
+            return None
         try:
-            inner = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
-            self._scratch = os.open(f"/proc/{inner}/root/tmp", os.O_PATH | os.O_DIRECTORY)
+            self.scratch = self._open_scratch(self._process)
         except (OSError, IndexError) as error:
-            self.kill()
-            raise WorkerFailed(f"The sandbox could not be started: its /tmp can't be watched ({error}).") from error
-        self._held.fds.append(self._scratch)
+            return f"its scratch folder can't be watched ({error})"
+        self._held.fds.append(self.scratch.fd)
+        return None
 
-    def _watch_files(self) -> None:
-        """Count the files in /tmp, now and again: their names and inodes take memory that no size limit covers."""
-        usage = os.statvfs(self._scratch)
-        if usage.f_files - usage.f_ffree > self._limits.files:
+    def _watch_files(self, scratch: Scratch) -> None:
+        """Look how full the scratch folder is, now and again."""
+        started = time.monotonic()
+        if scratch.is_over(self._limits):
             self._too_many_files = True
             self._process.kill()  # the connection then ends
-        self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch_files)
+        pause = max(_WATCH_SECONDS, 10 * (time.monotonic() - started))
+        self._watch = asyncio.get_running_loop().call_later(pause, self._watch_files, scratch)
+
+    async def _text(self, nonce: bytes) -> None:
+        """Wait, not for ever, until what was printed has come too: it ends in the nonce."""
+        for _ in range(int(_TEXT_SECONDS * 200)):
+            size = os.fstat(self._capture).st_size
+            if size >= len(nonce) and os.pread(self._capture, len(nonce), size - len(nonce)) == nonce:
+                self._mark = nonce
+                return
+            await asyncio.sleep(0.005)
 
     def _stray(self) -> bytes | None:
         """What has come though nothing was asked: None where nothing has, empty at the connection's end."""
@@ -193,9 +249,9 @@ class WorkerProcess:
 
     def _read(self) -> str:
         """What the cell printed: head and tail, and between them how much was cut."""
-        size, cap = os.fstat(self._capture).st_size, self._limits.output
+        size, cap = os.fstat(self._capture).st_size - len(self._mark), self._limits.output
         if size <= cap:
-            return _printable(os.pread(self._capture, cap, 0))
+            return _printable(os.pread(self._capture, size, 0))
         head, tail = os.pread(self._capture, cap // 2, 0), os.pread(self._capture, cap // 2, size - cap // 2)
         cut = size - len(head) - len(tail)
         return f"{_printable(head)}\n[... {cut:,} of {size:,} bytes cut ...]\n{_printable(tail)}"
@@ -207,7 +263,7 @@ async def send(connection: socket.socket, value: Any) -> None:
 
 
 def frame(value: Any) -> bytes:
-    data = marshal.dumps(value)
+    data = marshal.dumps(value, 4)  # what every supported Python reads
     return protocol.FRAME.pack(len(data)) + data
 
 
