@@ -5,10 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from maieutic.llm.model import Model
 from maieutic.runner import Result, arun
 from maieutic.tasks.task import Task
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.register_profile("search", deadline=None)  # other examples every time: pytest --hypothesis-profile=search
+settings.load_profile("repeatable")
 
 Ask = Callable[..., Awaitable[Result]]
 
