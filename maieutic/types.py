@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 Role = Literal["system", "user", "assistant", "tool"]
 ToolStatus = Literal["ok", "error", "timeout"]
+ToolChoice = Literal["auto", "none", "required"]
 
 
 class Message(TypedDict):
@@ -102,8 +103,10 @@ class Usage:
 class Request:
     """One model call. `continue_final` asks the model to go on from the last message instead of opening a new one.
 
-    `schema` is a JSON schema that the reply must have. With `prompt_ids` the model goes on after exactly these token
-    ids, and no template is applied; `messages` then only tell a reader of the trace what they stand for.
+    `tool_choice` says whether the model may call a tool (None and auto), must (required), or must not (none): then it
+    still reads of them, so that a conversation keeps its prefix. `schema` is a JSON schema that the reply must have.
+    With `prompt_ids` the model goes on after exactly these token ids, and no template is applied; `messages` then only
+    tell a reader of the trace what they stand for.
     """
 
     messages: tuple[Message, ...]
@@ -112,15 +115,18 @@ class Request:
     continue_final: bool = False
     schema: dict[str, Any] | None = None
     prompt_ids: tuple[int, ...] | None = None
+    tool_choice: ToolChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A streamed piece. `tokens` is how many completion tokens it carries (1 where the server doesn't say)."""
+    """A streamed piece. `tokens` is how many completion tokens it carries (1 where the server doesn't say);
+    `prompt_tokens`, in a call's first piece alone, how many its prompt has, None where that isn't known yet."""
 
     text: str = ""
     reasoning: str = ""
     tokens: int = 1
+    prompt_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +135,8 @@ class Completion:
 
     `prompt_token_ids` and `token_ids` are None where the server does not return ids; `logprobs`, one float per
     completion token (natural log), likewise. `top_logprobs` has the alternatives that were asked for, a tuple of
-    (text, log-probability) for each completion token. `finish_reason` is the server's own word (stop, length,
-    tool_calls, …), or why a listener found it was enough (repetition).
+    (text, log-probability) for each completion token, the sampled one among them. `finish_reason` is the server's own
+    word (stop, length, tool_calls, …), or why a listener found it was enough (repetition).
     `weights` names the weights version, `template` the chat template's hash; `extra` keeps unknown response fields.
     """
 

@@ -23,8 +23,9 @@ class Model(Protocol):
     Implementations are safe to call concurrently from one event loop. There is no `n`: callers fan out.
 
     `sample` calls `on_delta`, on the event loop's thread, for each streamed piece as it arrives; an exception raised by
-    `on_delta` stops the call and is raised from `sample`, but for `Enough`, which ends it early. Cancelling the awaiting task closes the connection to the
-    server (or leaves the batch), so that nothing goes on generating. Failures are `maieutic.errors.ModelError`.
+    `on_delta` stops the call and is raised from `sample`, but for `Enough`, which ends it early. Cancelling the task
+    that waits closes the connection to the server (or leaves the batch), so that nothing goes on generating. Failures
+    are `maieutic.errors.ModelError`.
     """
 
     @property

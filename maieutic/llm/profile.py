@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from maieutic.llm.server.fields import complaint
 from maieutic.settings import Strict
 from maieutic.types import Sampling
 
@@ -69,7 +70,8 @@ class Profile(Strict):
     `model` is the name at the server or provider; a vLLM or OpenAI-compatible profile without it takes the only model
     that the server serves, and without `base_url` the server of MAIEUTIC_BASE_URL. `base_urls` are several servers of
     the same model. `weights` and `template` name the weights version and the chat template's hash where a server does
-    not say them. `replies` is the script of a scripted model.
+    not say them. `unchecked` are names in `extra` that a vLLM server newer than 0.32 takes. `replies` is the script of
+    a scripted model.
     """
 
     kind: Kind
@@ -87,6 +89,7 @@ class Profile(Strict):
     retries: int = Field(default=4, ge=0)
     concurrency: int | None = Field(default=None, gt=0)
     price: Price | None = None
+    unchecked: tuple[str, ...] = ()
     replies: str | list[str] | dict[str, str | list[str]] | None = None
 
     @model_validator(mode="after")
@@ -102,6 +105,8 @@ class Profile(Strict):
             raise ValueError("base_url and base_urls are both given: list all servers in base_urls")
         if self.base_urls and self.kind not in ("vllm", "openai-compatible"):
             raise ValueError(f"base_urls is for servers (vllm, openai-compatible), not for a model of kind {self.kind}")
+        if self.kind == "vllm" and (wrong := complaint(self.sampling.extra, self.unchecked)) is not None:
+            raise ValueError(wrong.rstrip("."))
         if self.kind == "litellm" and not self.model:
             raise ValueError("a profile of kind litellm needs model, such as anthropic/NAME")
         if self.kind == "scripted" and self.replies is None:

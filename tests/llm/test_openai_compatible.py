@@ -105,7 +105,7 @@ async def test_a_server_that_does_not_stream_is_understood() -> None:
         completion = await model.sample(REQUEST, deltas.append)
         await model.close()
     assert completion.text == "hello"
-    assert deltas == [Delta("hello", "", 5)]
+    assert deltas == [Delta("hello", "", 5, prompt_tokens=2)]
 
 
 async def test_a_stream_without_its_last_event_is_complete_once_it_said_why_it_ended() -> None:

@@ -65,6 +65,25 @@ def test_a_request_says_everything_that_was_asked() -> None:
     }
 
 
+def test_a_schema_alternatives_and_a_choice_of_tools_are_asked_for() -> None:
+    tool = ToolSpec("add", "Adds.", {"type": "object"})
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    request = Request((), Sampling(logprobs=False, top_logprobs=5), (tool,), schema=schema, tool_choice="none")
+    body = request_body(request, "m", stream=False, token_ids=False)
+    assert (body["logprobs"], body["top_logprobs"], body["tool_choice"]) == (True, 5, "none")
+    form = {"name": "reply", "schema": schema, "strict": True}
+    assert body["response_format"] == {"type": "json_schema", "json_schema": form}
+
+
+def test_a_choice_of_tools_is_not_sent_where_there_are_none() -> None:
+    assert "tool_choice" not in request_body(Request((), tool_choice="none"), "m", stream=False, token_ids=False)
+
+
+def test_a_chat_has_no_place_for_token_ids() -> None:
+    with pytest.raises(ModelError, match="m can't go on from token ids: use a model on a vLLM server"):
+        request_body(Request((), prompt_ids=(1,)), "m", stream=False, token_ids=False)
+
+
 def test_unknown_fields_are_kept_wherever_they_are() -> None:
     payload = answer({"content": "4", "refusal": "no", "audio": None}, system_fingerprint="f", note={"deep": [1]})
     payload["choices"][0]["stop_reason"] = "END"
@@ -79,13 +98,15 @@ def test_unknown_fields_are_kept_wherever_they_are() -> None:
     }
 
 
-def test_top_logprobs_are_kept_beside_the_numbers() -> None:
-    logprobs = {"content": [{"token": "4", "logprob": -0.5, "top_logprobs": [{"token": "5", "logprob": -1.5}]}]}
+def test_alternatives_come_by_falling_probability() -> None:
+    tops = [{"token": "5", "logprob": -1.5}, {"token": "4", "logprob": -0.5}]
     payload = answer({"content": "4"})
-    payload["choices"][0]["logprobs"] = logprobs
+    payload["choices"][0]["logprobs"] = {
+        "content": [{"token": "4", "logprob": -0.5, "top_logprobs": tops}, {"token": "!", "logprob": -2.0}]
+    }
     completion = read_completion(payload, "m")
-    assert completion.logprobs == (-0.5,)
-    assert completion.extra["logprobs"] == logprobs
+    assert completion.logprobs == (-0.5, -2.0)
+    assert completion.top_logprobs == ((("4", -0.5), ("5", -1.5)), ())
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])

@@ -25,7 +25,8 @@ class Answer:
     """One answer. `body` is sent as it is; `cut_after` closes the connection after so many chunks (0: before any byte).
 
     `tool_calls` are (name, arguments) pairs; `fields` are added to the response object, `choice` to its choice,
-    `message` to its message. `delay` passes before the first byte, `chunk_delay` before each streamed chunk.
+    `message` to its message. `tops` are the alternatives at each token, as far as they go. `delay` passes before the
+    first byte, `chunk_delay` before each streamed chunk.
     """
 
     text: str | None = "hello"
@@ -45,13 +46,15 @@ class Answer:
     fields: Json = field(default_factory=dict)
     choice: Json = field(default_factory=dict)
     message: Json = field(default_factory=dict)
+    tops: Sequence[dict[str, float]] = ()
 
 
 Script = Answer | Sequence[Answer] | Callable[[Json], Answer]
 
 
 class FakeServer:
-    """Answers `/v1/chat/completions` and `/v1/models`; the last answer of a sequence is repeated.
+    """Answers `/v1/chat/completions`, `/v1/completions` (of token ids), `/v1/models`, and where it `tokenizes` also
+    `/tokenize` and `/detokenize`, as vLLM does; the last answer of a sequence is repeated.
 
     `refuse_fields` are request fields answered with 400, as strict servers do. Token ids (UTF-8 bytes) and
     log-probabilities are returned where the request asks for them.
@@ -63,11 +66,14 @@ class FakeServer:
         models: Sequence[str] = ("m",),
         refuse_fields: Sequence[str] = (),
         port: int = 0,
+        tokenizes: bool = True,
     ) -> None:
         self.script: Script = script or Answer()
         self.models = list(models)
         self.refuse_fields = tuple(refuse_fields)
+        self.tokenizes = tokenizes
         self.requests: list[Json] = []
+        self.tokenized: list[Json] = []
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
         self.disconnects: list[float] = []
@@ -106,7 +112,11 @@ class FakeServer:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/completions", self._chat)
         app.router.add_get("/v1/models", self._list)
+        if self.tokenizes:
+            app.router.add_post("/tokenize", self._tokenize)
+            app.router.add_post("/detokenize", self._tokenize)
         runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, keepalive_timeout=self.keepalive
         )
@@ -116,10 +126,23 @@ class FakeServer:
         self.port = runner.addresses[0][1]
         self._started.set()
         await self._stop.wait()
+        await site.stop()
+        for _ in range(8):  # connections that are just being accepted are closed with the others
+            await asyncio.sleep(0)
         await runner.cleanup()
 
     async def _list(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": m, "object": "model"} for m in self.models]})
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.tokenized.append(body)
+        if body["model"] not in self.models:
+            return _error(404, f"The model `{body['model']}` does not exist.")
+        if "tokens" in body:
+            return web.json_response({"prompt": bytes(body["tokens"]).decode(errors="replace")})
+        ids = prompt_ids(body) if "messages" in body else list(body["prompt"].encode())
+        return web.json_response({"count": len(ids), "max_model_len": 1024, "tokens": ids, "token_strs": None})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -203,11 +226,12 @@ def whole(body: Json, answer: Answer) -> Json:
         message["tool_calls"] = [_call(i, name, arguments) for i, (name, arguments) in enumerate(answer.tool_calls)]
     choice: Json = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "stop_reason": None}
     payload: Json = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"]}
+    if "prompt" in body:
+        choice["text"] = choice.pop("message")["content"]
     if body.get("return_token_ids"):
-        payload["prompt_token_ids"] = prompt_ids(body)
+        (choice if "prompt" in body else payload)["prompt_token_ids"] = prompt_ids(body)
         choice["token_ids"] = list(text.encode())
-    if body.get("logprobs"):
-        choice["logprobs"] = _logprobs(text)
+    choice["logprobs"] = _logprobs(body, answer, text)
     if answer.usage:
         payload["usage"] = _usage(body, text)
     return {**payload, "choices": [{**choice, **answer.choice}], **answer.fields}
@@ -215,18 +239,19 @@ def whole(body: Json, answer: Answer) -> Json:
 
 def chunks(body: Json, answer: Answer) -> list[Json]:
     """The chunks of a streamed answer: role, reasoning, text, tool-call fragments, finish reason, usage."""
+    if "prompt" in body:
+        return _raw_chunks(body, answer)
     base: Json = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
     first: Json = {**base, **answer.fields, "choices": [_delta({"role": "assistant", "content": "", **answer.message})]}
     if body.get("return_token_ids"):
         first["prompt_token_ids"] = prompt_ids(body)
     found = [first]
     found += [{**base, "choices": [_delta({"reasoning": piece})]} for piece in _cut_up(answer.reasoning, answer.piece)]
-    for piece in _cut_up(answer.text, answer.piece):
+    for i, piece in enumerate(_cut_up(answer.text, answer.piece)):
         choice = _delta({"content": piece})
         if body.get("return_token_ids"):
             choice["token_ids"] = list(piece.encode())
-        if body.get("logprobs"):
-            choice["logprobs"] = _logprobs(piece)
+        choice["logprobs"] = _logprobs(body, answer, piece, i * answer.piece)
         found.append({**base, "choices": [choice]})
     for i, (name, arguments) in enumerate(answer.tool_calls):
         found.append({**base, "choices": [_delta({"tool_calls": [{**_call(i, name, ""), "index": i}]})]})
@@ -240,8 +265,25 @@ def chunks(body: Json, answer: Answer) -> list[Json]:
     return found
 
 
+def _raw_chunks(body: Json, answer: Answer) -> list[Json]:
+    """The chunks of a streamed answer of the completion endpoint: the prompt's ids come with the first text."""
+    base: Json = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": body["model"]}
+    found: list[Json] = []
+    for i, piece in enumerate(_cut_up(answer.text, answer.piece)):
+        choice: Json = {"index": 0, "text": piece, "finish_reason": None, "token_ids": list(piece.encode())}
+        choice["logprobs"] = _logprobs(body, answer, piece, i * answer.piece)
+        choice["prompt_token_ids"] = None if found else prompt_ids(body)
+        found.append({**base, "choices": [choice]})
+    found.append({**base, "choices": [{"index": 0, "text": "", "finish_reason": answer.finish_reason}]})
+    if answer.usage:
+        found.append({**base, "choices": [], "usage": _usage(body, answer.text or "")})
+    return found
+
+
 def prompt_ids(body: Json) -> list[int]:
-    """The token ids of a request's prompt: its messages' bytes."""
+    """The token ids of a request's prompt: its messages' bytes, or what it gives."""
+    if "prompt" in body:
+        return list(body["prompt"])
     return list("".join(m["content"] or "" for m in body["messages"]).encode())
 
 
@@ -257,9 +299,26 @@ def _cut_up(text: str | None, piece: int) -> list[str]:
     return [(text or "")[i : i + piece] for i in range(0, len(text or ""), piece)]
 
 
-def _logprobs(text: str) -> Json:
+def _logprobs(body: Json, answer: Answer, text: str, start: int = 0) -> Json | None:
+    """What the endpoint says of these tokens (UTF-8 bytes) beside their ids; `start` is the first one's place."""
+    wanted = body.get("logprobs")
+    if wanted is None or wanted is False:
+        return None
+    pairs = [(chr(b), -b / 100) for b in text.encode()]
+    tops = [answer.tops[i] if i < len(answer.tops) else {} for i in range(start, start + len(pairs))]
+    if "prompt" in body:
+        named = [{token: value, **top} for (token, value), top in zip(pairs, tops, strict=True)]
+        return {"tokens": [t for t, _ in pairs], "token_logprobs": [v for _, v in pairs], "top_logprobs": named}
     return {
-        "content": [{"token": chr(b), "logprob": -b / 100, "bytes": [b], "top_logprobs": []} for b in text.encode()]
+        "content": [
+            {
+                "token": token,
+                "logprob": value,
+                "bytes": [ord(token)],
+                "top_logprobs": [{"token": t, "logprob": v} for t, v in top.items()],
+            }
+            for (token, value), top in zip(pairs, tops, strict=True)
+        ]
     }
 
 

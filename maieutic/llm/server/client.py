@@ -1,29 +1,51 @@
-"""Any server that speaks the OpenAI chat protocol, vLLM first."""
+"""Any server that speaks the OpenAI chat protocol, vLLM first: there, also calls that go on from token ids."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import httpx
 
 from maieutic.errors import ModelError
-from maieutic.llm.model import OnDelta
+from maieutic.llm.model import Enough, OnDelta
 from maieutic.llm.profile import Profile
 from maieutic.llm.server.exchange import TRANSPORT_ERRORS, AttemptFailed, Exchange, timed_out, unreached
+from maieutic.llm.server.fields import TEMPLATE, complaint
 from maieutic.llm.server.net import HttpClient, Slots, TransportFactory, retry_after, wait_before
+from maieutic.llm.server.raw import as_chat, raw_body
 from maieutic.llm.server.refusals import error_in, refusal, root_url, shown, unknown_model
 from maieutic.llm.server.stream import EventParser, Listener
-from maieutic.llm.server.wire import Json, decode_json, encode_json, malformed, read_completion, request_body
+from maieutic.llm.server.wire import (
+    Json,
+    decode_json,
+    encode_json,
+    malformed,
+    read_completion,
+    request_body,
+    tool_fields,
+)
 from maieutic.types import Completion, Request
 
 # Added to a request without the user asking for it; a strict server that refuses one is then asked without it.
 OPTIONAL_FIELDS = ("return_token_ids", "stream_options", "logprobs")
+T = TypeVar("T")
 END_SECONDS = 0.2  # how long the end of a streamed body may take after its last event
 
 
+@dataclass(slots=True)
+class _Post:
+    """One request to one endpoint; `raw` says that its answer has the completion endpoint's form."""
+
+    url: httpx.URL
+    body: Json
+    raw: bool = False
+    choices: bool = True  # whether its answer holds any
+
+
 class OpenAICompatibleModel:
-    """A model behind an OpenAI-compatible server.
+    """A model behind an OpenAI-compatible server; a `TokenModel` where that is vLLM.
 
     `name` is what traces call it; `base_url` is the API's root (`/v1` is added to a bare host). `transport` makes
     another httpx transport than the default one, and `sleep` waits between attempts.
@@ -44,7 +66,7 @@ class OpenAICompatibleModel:
         self._sleep = sleep
         url = root_url(base_url)
         self._shown = shown(url)
-        self._chat = url.copy_with(path=f"{url.path}/chat/completions")
+        self._url = url
         headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
         if api_key:
             headers["authorization"] = f"Bearer {api_key}"
@@ -56,11 +78,15 @@ class OpenAICompatibleModel:
 
     async def sample(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """Ask the server; streams only where `on_delta` is given. Raises ModelError, and what `on_delta` raises."""
+        async with self._slots.one():
+            return await self._in_time(self._sample(request, on_delta))
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
         total = self._profile.timeouts.total
         deadline = asyncio.timeout(total)
         try:
-            async with self._slots.one(), deadline:
-                return await self._sample(request, on_delta)
+            async with deadline:
+                return await work
         except TimeoutError as error:
             if total is None or not deadline.expired():
                 raise
@@ -84,20 +110,87 @@ class OpenAICompatibleModel:
         """Close all connections."""
         await self._http.close()
 
+    async def render(self, request: Request) -> tuple[int, ...]:
+        """The token ids that the chat template makes of the request's messages and tools. Raises ModelError."""
+        extra = request.sampling.extra
+        body: Json = {"messages": request.messages, **{name: extra[name] for name in TEMPLATE if name in extra}}
+        body["add_generation_prompt"] = not request.continue_final
+        body["continue_final_message"] = request.continue_final
+        if request.tools:
+            body["tools"] = tool_fields(request)["tools"]
+        return _listed(await self._tokenizer("tokenize", body), "tokens")
+
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """The token ids of a piece of text, no special tokens added. Raises ModelError."""
+        if not text:
+            return ()
+        return _listed(await self._tokenizer("tokenize", {"prompt": text, "add_special_tokens": False}), "tokens")
+
+    async def decode(self, token_ids: tuple[int, ...]) -> str:
+        """The text of token ids, special tokens included. Raises ModelError."""
+        if not token_ids:
+            return ""
+        text = (await self._tokenizer("detokenize", {"tokens": token_ids})).get("prompt")
+        if not isinstance(text, str):
+            raise malformed(f"the answer of {self._shown} holds no text")
+        return text
+
     async def _sample(self, request: Request, on_delta: OnDelta | None) -> Completion:
         model = self._model or await self._only_model()
-        body = request_body(request, model, stream=on_delta is not None, token_ids=self._profile.kind == "vllm")
+        post = self._post(request, model, on_delta is not None)
         for field in self._unsupported:
-            body.pop(field, None)
+            post.body.pop(field, None)
+        completion = read_completion(await self._attempts(post, on_delta), model, self._profile.price)
+        prompt = completion.prompt_token_ids
+        return replace(
+            completion,
+            prompt_token_ids=request.prompt_ids if prompt is None else prompt,
+            weights=self._profile.weights,
+            template=None if post.raw else self._profile.template,
+        )
+
+    def _post(self, request: Request, model: str, stream: bool) -> _Post:
+        vllm = self._profile.kind == "vllm"
+        if vllm and (wrong := complaint(request.sampling.extra, self._profile.unchecked)) is not None:
+            raise ModelError(wrong)
+        if request.prompt_ids is None:
+            return _Post(self._at("chat/completions"), request_body(request, model, stream=stream, token_ids=vllm))
+        if not vllm:
+            raise self._no_tokens()
+        return _Post(self._at("completions"), raw_body(request, model, stream=stream), raw=True)
+
+    def _at(self, endpoint: str) -> httpx.URL:
+        return self._url.copy_with(path=f"{self._url.path}/{endpoint}")
+
+    async def _tokenizer(self, endpoint: str, body: Json) -> Json:
+        """Ask one of vLLM's own endpoints, which lie beside `/v1`."""
+        if self._profile.kind != "vllm":
+            raise self._no_tokens()
+        model = self._model or await self._only_model()
+        path = f"{self._url.path.removesuffix('/v1')}/{endpoint}"
+        post = _Post(self._url.copy_with(path=path), {"model": model, **body}, choices=False)
+        try:
+            return await self._in_time(self._attempts(post, None))
+        except ModelError as error:
+            if error.status in (404, 405) and model in await self.served():
+                raise self._no_tokens() from error
+            raise
+
+    def _no_tokens(self) -> ModelError:
+        text = f"The server at {self._shown} can't be asked about tokens: use a model on a vLLM server (vllm/NAME@URL)"
+        return ModelError(f"{text}, or the in-box model.")
+
+    async def _attempts(self, post: _Post, on_delta: OnDelta | None) -> Json:
+        """Try until the server answers, the retries are used up, or a piece of the answer has been passed on."""
         left_out: list[str] = []
         attempt, was_stale = 0, False
         while True:
             listener = Listener(on_delta) if on_delta else None
             try:
-                payload = await self._attempt(body, listener)
+                payload = await self._attempt(post, listener)
             except AttemptFailed as failed:
                 if failed.without is not None:
-                    del body[failed.without]
+                    del post.body[failed.without]
                     left_out.append(failed.without)
                 elif failed.stale and not was_stale:
                     was_stale = True
@@ -109,7 +202,7 @@ class OpenAICompatibleModel:
             else:
                 self._unsupported.update(left_out)
                 self._answered = True
-                return read_completion(payload, model, self._profile.price)
+                return payload
 
     def _worth_repeating(self, failed: AttemptFailed, listener: Listener | None) -> bool:
         error = failed.error
@@ -119,44 +212,51 @@ class OpenAICompatibleModel:
             return False
         return error.retryable and error.kind not in ("timeout", "malformed")
 
-    async def _attempt(self, body: Json, listener: Listener | None) -> Json:
-        content = encode_json(body)
-        exchange = Exchange(self._http.get(), self._chat, self._shown, content, self._profile.timeouts)
+    async def _attempt(self, post: _Post, listener: Listener | None) -> Json:
+        content = encode_json(post.body)
+        exchange = Exchange(self._http.get(), post.url, self._shown, content, self._profile.timeouts)
         try:
             response = await exchange.open()
             if response.status_code != 200:
                 text = (await exchange.read()).decode(errors="replace")
-                raise self._refused(response.status_code, text, body, response.headers)
+                raise self._refused(response.status_code, text, post.body, response.headers)
             if listener is None:
-                return self._whole(await exchange.read())
-            if "json" in response.headers.get("content-type", ""):  # a server that doesn't stream
-                return listener.whole(self._whole(await exchange.read()))
-            async with aclosing(exchange.chunks()) as chunks:
-                return await self._streamed(chunks, listener)
+                return self._whole(await exchange.read(), post)
+            try:
+                if "json" in response.headers.get("content-type", ""):  # a server that doesn't stream
+                    return listener.whole(self._whole(await exchange.read(), post))
+                async with aclosing(exchange.chunks()) as chunks:
+                    return await self._streamed(chunks, listener, post.raw)
+            except Enough as enough:
+                return listener.enough(enough.reason)
         finally:
-            await exchange.close()
+            await exchange.close()  # what has not arrived yet is not generated either
 
-    async def _streamed(self, chunks: AsyncIterator[bytes], listener: Listener) -> Json:
+    async def _streamed(self, chunks: AsyncIterator[bytes], listener: Listener, raw: bool) -> Json:
         parser = EventParser()
         async for data in chunks:
             for event in parser.feed(data):
                 if event == b"[DONE]":
                     await _drain(chunks)
                     return listener.joiner.result()
-                listener.hear(self._checked(event))
+                listener.hear(self._chunk(event, raw))
         for event in parser.flush():
             if event != b"[DONE]":
-                listener.hear(self._checked(event))
+                listener.hear(self._chunk(event, raw))
         if listener.joiner.finished:
             return listener.joiner.result()
         text = f"The server at {self._shown} broke off in the middle of its answer; see its log."
         raise AttemptFailed(ModelError(text, kind="cut", retryable=True))
 
-    def _whole(self, data: bytes) -> Json:
+    def _whole(self, data: bytes, post: _Post) -> Json:
         payload = self._checked(data)
-        if not isinstance(payload.get("choices"), list):
+        if post.choices and not isinstance(payload.get("choices"), list):
             raise malformed(f"the answer of {self._shown} holds no choices")
-        return payload
+        return as_chat(payload, streamed=False) if post.raw else payload
+
+    def _chunk(self, data: bytes, raw: bool) -> Json:
+        payload = self._checked(data)
+        return as_chat(payload, streamed=True) if raw else payload
 
     def _checked(self, data: bytes) -> Json:
         """The JSON object in these bytes. Raises ModelError (malformed), or AttemptFailed for an error in it."""
@@ -196,6 +296,13 @@ class OpenAICompatibleModel:
             raise ModelError(f"The server at {self._shown} serves {listed}: name one, as in vllm/NAME@{self._shown}.")
         self._model = names[0]
         return self._model
+
+
+def _listed(payload: Json, name: str) -> tuple[int, ...]:
+    found = payload.get(name)
+    if not isinstance(found, list):
+        raise malformed(f"its answer holds no {name}")
+    return tuple(found)
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

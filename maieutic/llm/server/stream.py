@@ -64,6 +64,7 @@ class StreamJoiner:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._calls: list[Json] = []
+        self._told = False
 
     def add(self, chunk: Json) -> Delta | None:
         """Take one chunk; the returned delta is None where it carries no tokens. Raises ModelError (malformed)."""
@@ -112,7 +113,15 @@ class StreamJoiner:
         tokens = _token_count(choice)
         if not (text or reasoning or calls or tokens):
             return None
-        return Delta(text, reasoning, 1 if tokens is None else tokens)
+        return Delta(text, reasoning, 1 if tokens is None else tokens, self._prompt_tokens())
+
+    def _prompt_tokens(self) -> int | None:
+        """How many tokens the prompt has, said once."""
+        ids = self.payload.get("prompt_token_ids")
+        if self._told or not isinstance(ids, list):
+            return None
+        self._told = True
+        return len(ids)
 
     def _add_call(self, fragment: Json) -> None:
         """Append to the call this fragment belongs to: by index, or where servers leave that out, by a new id."""
@@ -130,12 +139,16 @@ class StreamJoiner:
 
 
 class Listener:
-    """Joins one attempt's stream and passes its pieces on; `heard` says that some were."""
+    """Joins one attempt's stream and passes its pieces on; `heard` says that some were.
+
+    An exception of `on_delta` comes out of `hear` and `whole`; where it is `Enough`, `enough` has the answer so far.
+    """
 
     def __init__(self, on_delta: OnDelta) -> None:
         self.joiner = StreamJoiner()
         self.heard = False
         self._on_delta = on_delta
+        self._whole: Json | None = None
 
     def hear(self, chunk: Json) -> None:
         """Take one chunk of the stream."""
@@ -145,9 +158,17 @@ class Listener:
 
     def whole(self, payload: Json) -> Json:
         """Take an answer that came in one piece."""
-        completion = read_completion(payload, "")
-        self._tell(Delta(completion.text, completion.reasoning or "", completion.usage.completion_tokens or 1))
+        self._whole = payload
+        said = read_completion(payload, "")
+        prompt = None if "usage_missing" in said.extra else said.usage.prompt_tokens
+        self._tell(Delta(said.text, said.reasoning or "", said.usage.completion_tokens or 1, prompt))
         return payload
+
+    def enough(self, reason: str) -> Json:
+        """The response object of what had arrived when `on_delta` had heard enough."""
+        payload = self.joiner.result() if self._whole is None else self._whole
+        first, *others = payload["choices"]
+        return {**payload, "choices": [{**first, "finish_reason": reason}, *others]}
 
     def _tell(self, delta: Delta) -> None:
         self.heard = True

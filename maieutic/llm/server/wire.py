@@ -13,6 +13,7 @@ from maieutic.llm.profile import Price
 from maieutic.types import Completion, Request, ToolCall, Usage
 
 Json = dict[str, Any]
+Alternatives = tuple[tuple[tuple[str, float], ...], ...]
 
 KNOWN_TOP = {"object", "model", "choices", "usage", "prompt_token_ids"}
 KNOWN_CHOICE = {"index", "message", "delta", "finish_reason", "token_ids", "logprobs"}
@@ -37,33 +38,53 @@ def decode_json(data: bytes) -> Any:
 
 
 def request_body(request: Request, model: str, *, stream: bool, token_ids: bool) -> Json:
-    """The body of a chat completion request. `token_ids` asks for them in vLLM's way."""
+    """The body of a chat completion request. `token_ids` asks for them in vLLM's way.
+
+    Raises ModelError for a request that goes on from token ids: a chat has no place for them.
+    """
+    if request.prompt_ids is not None:
+        raise ModelError(f"{model} can't go on from token ids: use a model on a vLLM server, or the in-box model.")
     sampling = request.sampling
-    body: Json = {"model": model, "messages": request.messages}
-    for name in ("temperature", "top_p", "top_k", "max_tokens", "seed"):
-        if (value := getattr(sampling, name)) is not None:
-            body[name] = value
-    if sampling.stop:
-        body["stop"] = sampling.stop
-    if sampling.logprobs:
+    body: Json = {"model": model, "messages": request.messages, **sampling_fields(request, stream=stream)}
+    if sampling.logprobs or sampling.top_logprobs:
         body["logprobs"] = True
-    if request.tools:
-        body["tools"] = [
-            {
-                "type": "function",
-                "function": {"name": t.name, "description": t.description, "parameters": t.parameters},
-            }
-            for t in request.tools
-        ]
+    if sampling.top_logprobs:
+        body["top_logprobs"] = sampling.top_logprobs
+    body.update(tool_fields(request))
     if token_ids:
         body["return_token_ids"] = True
-    if stream:
-        body["stream"] = True
-        body["stream_options"] = {"include_usage": True}
     if request.continue_final:
         body["add_generation_prompt"] = False
         body["continue_final_message"] = True
     body.update(sampling.extra)
+    return body
+
+
+def sampling_fields(request: Request, *, stream: bool) -> Json:
+    """What is sampled and how, in the words of both endpoints, log-probabilities apart."""
+    body: Json = {}
+    for name in ("temperature", "top_p", "top_k", "max_tokens", "seed"):
+        if (value := getattr(request.sampling, name)) is not None:
+            body[name] = value
+    if request.sampling.stop:
+        body["stop"] = request.sampling.stop
+    if request.schema is not None:
+        form = {"name": "reply", "schema": request.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    if stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    return body
+
+
+def tool_fields(request: Request) -> Json:
+    """The tools that the model is told of, and whether it may call them."""
+    if not request.tools:
+        return {}
+    functions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in request.tools]
+    body: Json = {"tools": [{"type": "function", "function": function} for function in functions]}
+    if request.tool_choice is not None:
+        body["tool_choice"] = request.tool_choice
     return body
 
 
@@ -94,6 +115,7 @@ def _read(payload: Json, asked: str, price: Price | None) -> Completion:
     if len(payload["choices"]) > 1:
         extra["choices"] = payload["choices"][1:]
     usage = _usage(payload.get("usage"), prompt_ids, ids, price, extra)
+    logprobs, top_logprobs = _logprobs(choice.get("logprobs"))
     return Completion(
         text=text_of(message.get("content")),
         tool_calls=_tool_calls(message.get("tool_calls")),
@@ -101,7 +123,8 @@ def _read(payload: Json, asked: str, price: Price | None) -> Completion:
         finish_reason=choice.get("finish_reason"),
         prompt_token_ids=prompt_ids,
         token_ids=ids,
-        logprobs=_logprobs(choice.get("logprobs"), extra),
+        logprobs=logprobs,
+        top_logprobs=top_logprobs,
         usage=usage,
         model=payload.get("model") or asked,
         extra=extra,
@@ -160,13 +183,18 @@ def _ids(value: Any) -> tuple[int, ...] | None:
     return tuple(value) if isinstance(value, list) else None
 
 
-def _logprobs(value: Any, extra: Json) -> tuple[float, ...] | None:
+def _logprobs(value: Any) -> tuple[tuple[float, ...] | None, Alternatives | None]:
+    """The tokens' log-probabilities, and where there are alternatives, those by falling probability."""
     content = value.get("content") if isinstance(value, dict) else None
     if not isinstance(content, list):
-        return None
+        return None, None
+    tops = None
     if any(token.get("top_logprobs") for token in content):
-        extra["logprobs"] = value
-    return tuple(token["logprob"] for token in content)
+        tops = tuple(
+            tuple(sorted(((t["token"], t["logprob"]) for t in token.get("top_logprobs") or ()), key=lambda t: -t[1]))
+            for token in content
+        )
+    return tuple(token["logprob"] for token in content), tops
 
 
 def _unknown(fields: Json, known: set[str]) -> Json:
