@@ -3,13 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test quick check rooms format bench in-box lock sandbox clean
+.PHONY: demo test test-vllm vllm quick check rooms format bench in-box lock sandbox clean
 
 demo: .venv/.demo sandbox
 	$(BIN)/maieutic demo
 
 test: .venv/.dev sandbox
 	$(BIN)/pytest -rs
+
+test-vllm: .venv/.dev vllm ## the tests that need a real vLLM server, against one on the CPU with the in-box model
+	MAIEUTIC_VLLM=$(CURDIR)/.venv-vllm/bin/vllm MAIEUTIC_TEST_VLLM=1 $(BIN)/pytest -rs tests/vllm
+
+vllm: .venv/.dev ## vLLM's CPU build, in an environment of its own
+	$(BIN)/maieutic model install --cpu --into .venv-vllm
 
 quick: .venv/.dev
 	$(BIN)/pytest -m "not slow"

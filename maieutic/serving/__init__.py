@@ -1,0 +1,1 @@
+"""Your own vLLM servers: started, watched, stopped and given adapters."""

@@ -1,0 +1,84 @@
+"""A model's files: where they are, what they hash to, what its chat template looks like."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from maieutic.errors import UserError
+from maieutic.serving.files import digest, digest_of_files
+
+IN_BOX = "in-box"
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What is to be served: `source` is what vLLM is told, `folder` where its files are (None: not on this machine)."""
+
+    wanted: str
+    source: str
+    folder: Path | None
+
+    @property
+    def in_box(self) -> bool:
+        return self.wanted == IN_BOX
+
+    @property
+    def local(self) -> bool:
+        """Whether vLLM is told a folder, and therefore needs no hub."""
+        return self.folder is not None and str(self.folder) == self.source
+
+    def found(self) -> "Checkpoint":
+        """The same once its files are on this machine."""
+        return self if self.folder is not None else Checkpoint(self.wanted, self.source, _cached(self.source))
+
+    def weights(self) -> str | None:
+        """The hash of the safetensors files, whatever their number; None where there are none."""
+        files = list(self.folder.glob("*.safetensors")) if self.folder else []
+        return digest_of_files(files) if files else None
+
+    def template(self) -> str | None:
+        """The hash of the chat template; None where there is none."""
+        text = self.template_text()
+        return None if text is None else digest(text.encode())
+
+    def template_text(self) -> str | None:
+        """The chat template, from a file of its own or from the tokenizer's configuration."""
+        if self.folder is None:
+            return None
+        own = self.folder / "chat_template.jinja"
+        if own.exists():
+            return own.read_text(encoding="utf-8")
+        try:
+            text = json.loads((self.folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return text if isinstance(text, str) else None
+
+
+def find_checkpoint(wanted: str) -> Checkpoint:
+    """The checkpoint of this name or path. Raises UserError; asks no network."""
+    if wanted == IN_BOX:
+        from maieutic.llm.in_box.model import WEIGHTS
+
+        return Checkpoint(wanted, str(WEIGHTS), WEIGHTS)
+    folder = Path(wanted).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").exists():
+            raise UserError(f"{wanted} holds no config.json: give the folder of a checkpoint as transformers saves it.")
+        return Checkpoint(wanted, str(folder.absolute()), folder.absolute())
+    if _HUB_NAME.fullmatch(wanted) and not wanted.startswith("."):
+        return Checkpoint(wanted, wanted, _cached(wanted))
+    raise UserError(
+        f"There is no model {wanted!r} here: give in-box, the folder of a checkpoint, or a name at the Hugging Face hub"
+        " such as Qwen/Qwen3-8B."
+    )
+
+
+def _cached(name: str) -> Path | None:
+    """The folder of a hub model in the hub's cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, "config.json")
+    return Path(found).parent if isinstance(found, str) else None

@@ -1,0 +1,204 @@
+"""Starting a server and ending it: nothing stays behind, neither a process nor a profile, where a start fails."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+
+from maieutic.errors import UserError
+from maieutic.serving import adapters as adapters_
+from maieutic.serving.command import HOST, KEY_ENV, Launch, check_extra, command, environment
+from maieutic.serving.control import Control
+from maieutic.serving.executable import find_vllm
+from maieutic.serving.files import digest
+from maieutic.serving.process import exit_code, start
+from maieutic.serving.profiles import check_free, remove_profiles, write_profile
+from maieutic.serving.records import Record, Servers
+from maieutic.serving.startup import FIRST_PHASE, cause, last_lines, phase, tail
+
+GRACE = 20.0  # how long a server may take to end by itself
+POLL = 0.25
+
+Show = Callable[[str], None]
+
+
+class StartFailed(UserError):
+    """A server didn't start; `lines` are the last ones of its log."""
+
+    def __init__(self, message: str, lines: list[str]) -> None:
+        super().__init__(message)
+        self.lines = lines
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A server that is up; `already` where it was before."""
+
+    record: Record
+    already: bool
+
+
+def up(
+    launch: Launch,
+    servers: Servers,
+    installed: Path,
+    *,
+    port: int | None = None,
+    adapters: Mapping[str, Path] | None = None,
+    timeout: float = 1800.0,
+    show: Show = lambda phase: None,
+    env: Mapping[str, str] = os.environ,
+) -> Up:
+    """Start a server, or find that it is up already, and wait until it answers; then there is a profile of its name.
+
+    `show` hears what it is doing. Raises UserError, and StartFailed where vLLM ended or took more than `timeout` s.
+    """
+    deadline = time.monotonic() + timeout
+    with servers.lock(launch.name):
+        record = servers.find(launch.name)
+        if record is not None and record.session.alive():
+            return Up(_again(record, launch, servers, deadline, show), already=True)
+        if record is not None:
+            _end(servers, record)  # what a crash or a restart of the machine has left
+        check_extra(launch.extra)
+        for name in (launch.name, *(adapters or ())):
+            check_free(servers, launch.name, name)
+        wanted = replace(launch, lora_rank=adapters_.rank_for(adapters or {}, launch.lora_rank))
+        record = _start(wanted, servers, installed, _port(port), env)
+        with _ended_on_failure(servers, record):
+            _wait(servers, record, deadline, show)
+            record = _ready(servers, record, wanted, show)
+            for name, path in (adapters or {}).items():
+                show(f"loading adapter {name}")
+                adapters_.load_locked(servers, record, name, path)
+        return Up(record, already=False)
+
+
+def down(servers: Servers, name: str) -> None:
+    """End a server with all its processes and remove its profiles. Raises UserError."""
+    with servers.lock(name):
+        _end(servers, servers.get(name))
+
+
+def _again(record: Record, launch: Launch, servers: Servers, deadline: float, show: Show) -> Record:
+    if record.model != launch.checkpoint.wanted:
+        raise UserError(
+            f"{record.name} is up with another model, {record.model}: take it down first"
+            f" (maieutic model down {record.name}), or give this one another name with --name."
+        )
+    if not record.ready:  # the command that started it was killed
+        _wait(servers, record, deadline, show)
+        record = _ready(servers, record, launch, show)
+    return record
+
+
+def _start(launch: Launch, servers: Servers, installed: Path, port: int, env: Mapping[str, str]) -> Record:
+    vllm = find_vllm(launch.cpu, installed, env)
+    line = command(launch, vllm, port)
+    log = servers.log(launch.name)
+    if log.exists():
+        os.replace(log, log.with_suffix(".log.old"))
+    session = start(line, environment(launch, vllm, env), log)
+    record = Record(
+        name=launch.name,
+        model=launch.checkpoint.wanted,
+        url=f"http://{HOST}:{port}/v1",
+        pid=session.pid,
+        ticks=session.ticks,
+        boot=session.boot,
+        began=time.time(),
+        version=vllm.version,
+        cpu=launch.cpu,
+        adapters=launch.lora_rank is not None,
+        command=tuple(line),
+        key_env=KEY_ENV if env.get(KEY_ENV) else None,
+    )
+    servers.save(record)
+    return record
+
+
+def _wait(servers: Servers, record: Record, deadline: float, show: Show) -> None:
+    """Wait until the server serves its model. Raises StartFailed."""
+    log = servers.log(record.name)
+    shown = ""
+    with Control(record) as control:
+        while True:
+            code = exit_code(record.pid)
+            text = tail(log)
+            now = phase(text)
+            if now != shown:
+                show(shown := now)
+            if code is not None or not record.session.alive():
+                raise _failed(servers, record, f"did not start: {cause(text, code)}")
+            if control.healthy() and record.name in {model["id"] for model in control.models()}:
+                show("warming up")
+                control.warm(record.name)
+                return
+            if time.monotonic() >= deadline:
+                advice = "give it more time with --timeout, or see in its log what it waits for"
+                raise _failed(servers, record, f"was not up in time, it was still {now or FIRST_PHASE}: {advice}")
+            time.sleep(POLL)
+
+
+def _failed(servers: Servers, record: Record, what: str) -> StartFailed:
+    log = servers.log(record.name)
+    return StartFailed(f"The server {record.name} {what} (its log: {log}).", last_lines(tail(log)))
+
+
+def _ready(servers: Servers, record: Record, launch: Launch, show: Show) -> Record:
+    show("hashing the weights")
+    checkpoint = launch.checkpoint.found()
+    record = replace(record, weights=checkpoint.weights(), template=_template(launch), ready=True)
+    write_profile(servers, record, record.name, f"{record.model}, served by vLLM on this machine.", record.weights)
+    servers.save(record)
+    return record
+
+
+def _template(launch: Launch) -> str | None:
+    """The hash of the template in force: the one given to vLLM, else the checkpoint's."""
+    for flag, value in zip_longest(launch.extra, launch.extra[1:], fillvalue=""):
+        given = flag.removeprefix("--chat-template=") if flag.startswith("--chat-template=") else value
+        if flag.startswith("--chat-template=") or flag == "--chat-template":
+            return digest(Path(given).read_bytes() if Path(given).is_file() else given.encode())
+    return launch.checkpoint.found().template()
+
+
+@contextmanager
+def _ended_on_failure(servers: Servers, record: Record) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:  # Ctrl-C too
+        _end(servers, record)
+        raise
+
+
+def _end(servers: Servers, record: Record) -> None:
+    record.session.stop(GRACE)
+    remove_profiles(servers, record.name)
+    adapters_.remove_copies(servers, record.name)
+    servers.forget(record.name)
+
+
+def _port(wanted: int | None) -> int:
+    """The wanted port if it is free, any free one where none is wanted. Raises UserError."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted or 0))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or "there is no such port"
+            raise UserError(
+                f"The port {wanted} can't be used ({reason}): give another --port, or none and a free one is chosen."
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def as_json(record: Record) -> str:
+    """What a program wants to know of a server that is up, as one JSON object."""
+    names = ("name", "model", "url", "pid", "version", "cpu", "adapters", "weights", "template")
+    return json.dumps({name: getattr(record, name) for name in names})
