@@ -61,6 +61,12 @@ class RunEncoder:
             "prompt": self._prompt_of(record),
             "completion": None if completion is None else _completion(completion),
         }
+        if request.schema is not None:
+            line["schema"] = request.schema
+        if request.tool_choice is not None:
+            line["tool_choice"] = request.tool_choice
+        if request.prompt_ids is not None:
+            line["raw"] = self._raw_of(record)
         return dump(line)
 
     def _tools_of(self, record: CallRecord) -> Any:
@@ -90,19 +96,36 @@ class RunEncoder:
         completion = record.completion
         if completion is None or completion.prompt_token_ids is None:
             return None
-        ids = completion.prompt_token_ids
-        try:
-            packed = pack(ids)
-            whole = packed + pack(completion.token_ids or ())
-        except (OverflowError, TypeError) as error:
-            raise TraceError(f"Token ids must be integers from 0 to 4294967295: {error}.") from error
+        delta, packed = self._ids_of(completion.prompt_token_ids)
+        self._ids.add(packed + _pack(completion.token_ids or ()), record.call_id)
+        return delta
+
+    def _raw_of(self, record: CallRecord) -> Any:
+        """The ids that were sent; True where the model saw the same, which is the rule."""
+        sent, completion = record.request.prompt_ids, record.completion
+        if completion is not None and completion.prompt_token_ids == sent:
+            return True
+        return self._ids_of(sent or ())[0]
+
+    def _ids_of(self, ids: tuple[int, ...]) -> tuple[dict[str, Any], bytes]:
+        packed = _pack(ids)
         base, keep = self._ids.find(packed)
-        self._ids.add(whole, record.call_id)
-        return {"base": base, "keep": keep, "ids": ids[keep:], "sha": _digest(packed)}
+        return {"base": base, "keep": keep, "ids": ids[keep:], "sha": _digest(packed)}, packed
+
+
+def _pack(ids: tuple[int, ...]) -> bytes:
+    try:
+        return pack(ids)
+    except (OverflowError, TypeError) as error:
+        raise TraceError(f"Token ids must be integers from 0 to 4294967295: {error}.") from error
 
 
 def _completion(completion: Completion) -> dict[str, Any]:
-    return {**{name: getattr(completion, name) for name in _ANSWER}, "logprobs": floats(completion.logprobs)}
+    line = {name: getattr(completion, name) for name in _ANSWER}
+    line["logprobs"] = floats(completion.logprobs)
+    if completion.top_logprobs is not None:
+        line["top_logprobs"] = [[[t for t, _ in top], floats([p for _, p in top])] for top in completion.top_logprobs]
+    return line
 
 
 class RunDecoder:
@@ -130,13 +153,25 @@ class RunDecoder:
             specs = self._tools[call_id] = tuple(ToolSpec(**tool) for tool in tools)
         messages = self._part(self._messages, line["messages"]) + tuple(line["messages"]["tail"])
         sampling = Sampling(**{**line["sampling"], "stop": tuple(line["sampling"]["stop"])})
+        raw = line.get("raw")
+        sent = None if raw is None or raw is True else self._ids_from(raw)[1]
         completion = self._completion(line)
+        if raw is True and completion is not None:
+            sent = completion.prompt_token_ids
         self._messages[call_id] = messages if completion is None else (*messages, completion.message())
         return CallRecord(
             run_id=line["run"],
             call_id=call_id,
             model=line["model"],
-            request=Request(messages, sampling, specs, line["continue_final"]),
+            request=Request(
+                messages,
+                sampling,
+                specs,
+                line["continue_final"],
+                schema=line.get("schema"),
+                prompt_ids=sent,
+                tool_choice=line.get("tool_choice"),
+            ),
             completion=completion,
             t0=line["t0"],
             t1=line["t1"],
@@ -152,7 +187,7 @@ class RunDecoder:
         answer = line["completion"]
         if answer is None:
             return None
-        ids, logprobs = answer["token_ids"], answer["logprobs"]
+        ids, logprobs, tops = answer["token_ids"], answer["logprobs"], answer.get("top_logprobs")
         return Completion(
             **{
                 **answer,
@@ -160,21 +195,30 @@ class RunDecoder:
                 "usage": Usage(**answer["usage"]),
                 "token_ids": None if ids is None else tuple(ids),
                 "logprobs": None if logprobs is None else tuple(float(value) for value in logprobs),
+                "top_logprobs": None if tops is None else tuple(_alternatives(*top) for top in tops),
             },
             prompt_token_ids=self._prompt(line),
         )
 
     def _prompt(self, line: dict[str, Any]) -> tuple[int, ...] | None:
-        delta = line["prompt"]
-        if delta is None:
+        if line["prompt"] is None:
             return None
+        packed, ids = self._ids_from(line["prompt"])
+        self._ids[line["call"]] = packed + pack(line["completion"]["token_ids"] or ())
+        return ids
+
+    def _ids_from(self, delta: dict[str, Any]) -> tuple[bytes, tuple[int, ...]]:
         base = b"" if delta["base"] is None else self._ids[delta["base"]]
         packed = base[: delta["keep"] * WIDTH] + pack(delta["ids"])
         if _digest(packed) != delta["sha"]:
             raise ValueError("the prompt's token ids do not match their digest")
-        self._ids[line["call"]] = packed + pack(line["completion"]["token_ids"] or ())
-        return unpack(packed)
+        return packed, unpack(packed)
 
 
-_ANSWER = tuple(f.name for f in fields(Completion) if f.name not in ("prompt_token_ids", "logprobs"))
+def _alternatives(texts: list[str], logprobs: list[float | str]) -> tuple[tuple[str, float], ...]:
+    return tuple((text, float(value)) for text, value in zip(texts, logprobs, strict=True))
+
+
+_APART = ("prompt_token_ids", "logprobs", "top_logprobs")
+_ANSWER = tuple(f.name for f in fields(Completion) if f.name not in _APART)
 _PLAIN = ("node", "role", "branch", "turn", "gold_in_context", "error", "cancelled")

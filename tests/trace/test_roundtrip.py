@@ -30,6 +30,8 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 objects = st.dictionaries(texts, json_values, max_size=3)
 ids = st.lists(st.integers(0, 3) | st.integers(0, 2**32 - 1), max_size=8).map(tuple)
 logprobs = st.lists(st.floats(width=32, max_value=0.0, allow_nan=False), max_size=5).map(tuple)
+halves = st.floats(-9999, 0).map(lambda value: round(value * 2) / 2)  # are the same as 32-bit floats
+tops = st.lists(st.lists(st.tuples(texts, halves), max_size=2).map(tuple), max_size=3).map(tuple)
 messages = st.builds(
     lambda role, content, extra: {"role": role, "content": content, **extra},
     st.sampled_from(["system", "user", "assistant", "tool"]),
@@ -45,6 +47,7 @@ completions = st.builds(
     prompt_token_ids=st.none() | ids,
     token_ids=st.none() | ids,
     logprobs=st.none() | logprobs,
+    top_logprobs=st.none() | tops,
     usage=st.builds(
         Usage, st.integers(0), st.integers(0), st.integers(0), st.integers(0), st.none() | numbers, numbers
     ),
@@ -59,6 +62,9 @@ requests = st.builds(
     sampling=st.builds(Sampling, temperature=st.none() | numbers, stop=st.lists(texts).map(tuple), extra=objects),
     tools=st.lists(st.builds(ToolSpec, texts, texts, objects), max_size=2).map(tuple),
     continue_final=st.booleans(),
+    schema=st.none() | objects,
+    prompt_ids=st.none() | ids,
+    tool_choice=st.none() | st.sampled_from(["auto", "none", "required"]),
 )
 records = st.builds(
     CallRecord,
@@ -98,12 +104,36 @@ def test_calls_come_back_as_they_were(calls: list[CallRecord]) -> None:
         assert after == before
 
 
+def test_a_prompt_of_ids_is_written_once_where_the_model_saw_what_was_sent() -> None:
+    encoder, decoder = RunEncoder(), RunDecoder()
+    first = call("run", "c1", (1, 2, 3), (4, 5))
+    second = call("run", "c2", (1, 2, 3, 4, 5, 6), (7,))
+    second = replace(second, request=replace(second.request, prompt_ids=(1, 2, 3, 4, 5, 6)))
+    failed = replace(second, call_id="c3", completion=None, error="down")
+    lines = [parse(encoder.call(record)) for record in (first, second, failed)]
+    assert "raw" not in lines[0] and lines[1]["raw"] is True
+    assert lines[1]["prompt"]["ids"] == [6] and (lines[2]["raw"]["base"], lines[2]["raw"]["ids"]) == ("c2", [])
+    assert [decoder.call(line) for line in lines] == [first, second, failed]
+
+
+def test_a_trace_without_the_newer_fields_is_read() -> None:
+    line = parse(RunEncoder().call(call("run", "c1")))
+    for name in ("schema", "tool_choice", "raw"):
+        assert name not in line
+    del line["sampling"]["top_logprobs"]
+    line["completion"].pop("top_logprobs", None)
+    assert RunDecoder().call(line) == call("run", "c1")
+
+
 def test_infinite_log_probabilities_survive() -> None:
     record = call("run", "c1")
     assert record.completion
     record = replace(record, completion=replace(record.completion, logprobs=(-math.inf, -0.1)))
+    assert record.completion
+    record = replace(record, completion=replace(record.completion, top_logprobs=((("4", -0.5), ("5", -math.inf)),)))
     back = RunDecoder().call(parse(RunEncoder().call(record)))
     assert back.completion and back.completion.logprobs == (-math.inf, -0.1)
+    assert back.completion.top_logprobs == ((("4", -0.5), ("5", -math.inf)),)
 
 
 def test_nan_in_unknown_fields_becomes_null_and_huge_integers_stay() -> None:
