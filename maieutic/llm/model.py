@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from maieutic.errors import ModelError
 from maieutic.types import Completion, Delta, Request
 
 OnDelta = Callable[[Delta], None]
@@ -14,6 +15,15 @@ class Enough(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def check_raw(request: Request) -> None:
+    """Raise ModelError where a request goes on from token ids and wants what only a template puts into a prompt."""
+    if request.prompt_ids is not None and (request.tools or request.tool_choice or request.continue_final):
+        raise ModelError(
+            "A call that goes on from token ids takes no tools, tool_choice or continue_final: "
+            "what they would put into the prompt has to be among the ids."
+        )
 
 
 @runtime_checkable

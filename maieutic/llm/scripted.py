@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from maieutic.errors import ModelError
-from maieutic.llm.model import OnDelta
+from maieutic.llm.model import Enough, OnDelta, check_raw
 from maieutic.types import Completion, Delta, Message, Request, ToolCall
 
 Reply = str | Completion | Exception
@@ -56,6 +56,10 @@ class ScriptedModel:
     decides; a function of the request, async or not. A reply is a text, a whole `Completion`, or an exception, which
     is raised. A sequence that has run out, or a mapping without a matching key, raises `ModelError`.
 
+    It is a `TokenModel` whose tokens are bytes. A request with `prompt_ids` is answered from the script as well: its
+    messages decide about rules, and the reply is what is said after the ids. A scripted `Completion` may bring its
+    `top_logprobs` along.
+
     `latency` is in seconds for each call, spread over the streamed pieces of `piece` characters. `requests` holds every
     request in order, `cancelled` counts the calls that were cancelled, `peak` the most calls that ran at once.
     """
@@ -73,6 +77,7 @@ class ScriptedModel:
 
     async def sample(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """Answer from the script; raises what the script raises, or ModelError where it has nothing to say."""
+        check_raw(request)
         number = len(self.requests)
         self.requests.append(request)
         self._running += 1
@@ -81,7 +86,11 @@ class ScriptedModel:
         try:
             reply = await self._reply(request)
             completion = _complete(reply, request, self.name, number)
-            await self._speak(completion, on_delta)
+            heard = _Heard(on_delta)
+            try:
+                await self._speak(completion, heard if on_delta else None)
+            except Enough as enough:
+                completion = heard.so_far(completion, enough.reason)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -89,6 +98,18 @@ class ScriptedModel:
             self._running -= 1
         usage = replace(completion.usage, seconds=time.monotonic() - started)
         return replace(completion, usage=usage)
+
+    async def render(self, request: Request) -> tuple[int, ...]:
+        """The token ids of the request's messages."""
+        return prompt_ids(request.messages, request.continue_final)
+
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """The bytes of a text."""
+        return encode(text)
+
+    async def decode(self, token_ids: tuple[int, ...]) -> str:
+        """The text of token ids; a message's boundaries have none."""
+        return decode(token_ids)
 
     async def close(self) -> None:
         self.closed = True
@@ -124,6 +145,8 @@ class ScriptedModel:
             return
         deltas = [Delta(reasoning=piece, tokens=len(encode(piece))) for piece in self._cut(completion.reasoning or "")]
         deltas += [Delta(text=piece, tokens=len(encode(piece))) for piece in self._cut(completion.text)]
+        if deltas and completion.prompt_token_ids is not None:
+            deltas[0] = replace(deltas[0], prompt_tokens=len(completion.prompt_token_ids))
         for delta in deltas:
             await asyncio.sleep(self.latency / len(deltas))
             on_delta(delta)
@@ -132,6 +155,38 @@ class ScriptedModel:
 
     def _cut(self, text: str) -> list[str]:
         return [text[i : i + self.piece] for i in range(0, len(text), self.piece)]
+
+
+class _Heard:
+    """Passes pieces on, and knows what they add up to."""
+
+    def __init__(self, on_delta: OnDelta | None) -> None:
+        self._on_delta = on_delta
+        self._deltas: list[Delta] = []
+
+    def __call__(self, delta: Delta) -> None:
+        self._deltas.append(delta)
+        if self._on_delta is not None:
+            self._on_delta(delta)
+
+    def so_far(self, completion: Completion, reason: str) -> Completion:
+        """The completion as far as it was heard."""
+        text, reasoning = "".join(d.text for d in self._deltas), "".join(d.reasoning for d in self._deltas)
+        said = (
+            f"<think>{reasoning}" if reasoning and not text else _body(Completion(text, reasoning=reasoning).message())
+        )
+        ids, logprobs, tops = encode(said), completion.logprobs, completion.top_logprobs
+        return replace(
+            completion,
+            text=text,
+            reasoning=reasoning or None,
+            tool_calls=(),
+            finish_reason=reason,
+            token_ids=ids,
+            logprobs=logprobs and logprobs[: len(ids)],
+            top_logprobs=tops and tops[: len(ids)],
+            usage=replace(completion.usage, completion_tokens=len(ids)),
+        )
 
 
 def _rule(script: Mapping[str, Reply | Sequence[Reply]], request: Request) -> str:
@@ -158,7 +213,9 @@ def _complete(reply: str | Completion, request: Request, name: str, number: int)
     completion = Completion(reply) if isinstance(reply, str) else reply
     calls = tuple(replace(c, id=c.id or f"call-{number}-{i}") for i, c in enumerate(completion.tool_calls))
     completion = replace(completion, tool_calls=calls)
-    prompt = completion.prompt_token_ids or prompt_ids(request.messages, request.continue_final)
+    prompt = completion.prompt_token_ids or request.prompt_ids
+    if prompt is None:
+        prompt = prompt_ids(request.messages, request.continue_final)
     ids = completion.token_ids
     if ids is None:
         body = encode(_body(completion.message()))
@@ -178,5 +235,5 @@ def _complete(reply: str | Completion, request: Request, name: str, number: int)
         usage=usage,
         model=completion.model or name,
         weights=completion.weights or "scripted",
-        template=completion.template or "scripted",
+        template=completion.template or (None if request.prompt_ids is not None else "scripted"),
     )

@@ -73,8 +73,14 @@ class Chat:
     def encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text).ids)
 
-    def decode(self, ids: Sequence[int]) -> str:
-        return self.tokenizer.decode(list(ids), skip_special_tokens=True)
+    def decode(self, ids: Sequence[int], special: bool = False) -> str:
+        """The text of token ids, without special tokens unless they are asked for."""
+        return self.tokenizer.decode(list(ids), skip_special_tokens=not special)
+
+    @cached_property
+    def pieces(self) -> tuple[str, ...]:
+        """The text of each token by itself."""
+        return tuple(self.decode([i], special=True) for i in range(self.tokenizer.get_vocab_size()))
 
 
 def read_calls(text: str, prefix: str) -> tuple[str, tuple[ToolCall, ...]]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Floats64 = npt.NDArray[np.float64]
 
 CONTEXT = 1024
 _ROOM_STEP = 128
@@ -109,15 +110,18 @@ def choose(
     top_ps: npt.NDArray[np.float64],
     top_ks: npt.NDArray[np.int64],
     uniforms: npt.NDArray[np.float64],
-) -> tuple[list[int], list[float]]:
-    """Next token of each row and its log-probability under the model itself (temperature 1, nothing cut off).
+    forbidden: Sequence[tuple[int, int]] = (),
+) -> tuple[list[int], Floats64]:
+    """Next token of each row, and all log-probabilities under the model itself (temperature 1, nothing cut off).
 
-    Temperature 0 takes the likeliest token; `top_ks` 0 and `top_ps` 1 cut nothing off. Each row's choice depends on its
-    own logits, settings and number drawn from [0, 1) alone.
+    `forbidden` are (row, token) pairs that are not chosen. Temperature 0 takes the likeliest token; `top_ks` 0 and
+    `top_ps` 1 cut nothing off. Each row's choice depends on its own logits, settings and number from [0, 1) alone.
     """
     wide = logits.astype(np.float64)
     wide -= wide.max(axis=1, keepdims=True)
     logprobs = wide - np.log(np.exp(wide).sum(axis=1, keepdims=True))
+    for row, token in forbidden:
+        wide[row, token] = -np.inf
     tokens = wide.argmax(axis=1)
     for row in np.flatnonzero(temperatures > 0):
         weights = np.exp(wide[row] / temperatures[row])
@@ -125,7 +129,13 @@ def choose(
             _cut(weights, int(top_ks[row]), float(top_ps[row]))
         heights = weights.cumsum()
         tokens[row] = min(int(np.searchsorted(heights, uniforms[row] * heights[-1], "right")), len(heights) - 1)
-    return tokens.tolist(), logprobs[np.arange(len(tokens)), tokens].tolist()
+    return tokens.tolist(), logprobs
+
+
+def likeliest(logprobs: Floats64, number: int, token: int) -> list[int]:
+    """The likeliest `number` tokens of one row, most probable first, and `token` where it is not among them."""
+    order = np.argsort(-logprobs, kind="stable")[:number].tolist()
+    return order if token in order else [*order, token]
 
 
 def _cut(weights: npt.NDArray[np.float64], top_k: int, top_p: float) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ import numpy as np
 
 from maieutic.errors import ModelError
 from maieutic.llm.in_box.chat import Chat, read_calls
-from maieutic.llm.in_box.engine import CONTEXT, Engine, choose
+from maieutic.llm.in_box.engine import CONTEXT, Engine, choose, likeliest
 from maieutic.llm.in_box.scope import in_scope, refusal
-from maieutic.llm.model import OnDelta
+from maieutic.llm.model import Enough, OnDelta, check_raw
 from maieutic.types import Completion, Delta, Request, Sampling, Usage
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "in_box"
@@ -40,8 +40,11 @@ class _Job:
     done: asyncio.Future["_Job"]
     on_delta: OnDelta | None
     random: np.random.Generator
+    silent: bool = False  # may not call a tool
+    raw: bool = False
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    tops: list[tuple[tuple[str, float], ...]] = field(default_factory=list)
     finish: str = ""
     text: str = ""
     stream: Any = None
@@ -50,7 +53,7 @@ class _Job:
 
 
 class InBoxModel:
-    """The `Model` that ships with Maieutic. Its thread starts with the first call and ends with `close`.
+    """The `TokenModel` that ships with Maieutic. Its thread starts with the first call and ends with `close`.
 
     `folder` holds a checkpoint as `python -m maieutic.in_box export` writes it. `check_scope=False` lets the weights
     answer whatever they are asked, which is how the card measures them.
@@ -66,26 +69,37 @@ class InBoxModel:
         self._calls = itertools.count()
 
     async def sample(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
-        """One completion. Raises ModelError where the prompt leaves no room in the context of 1,024 tokens.
+        """One completion. Raises ModelError where the prompt leaves no room in the context of 1,024 tokens, and for a
+        schema, which it can't be held to.
 
-        Unset temperature means 1. Log-probabilities are the model's own, before temperature and cut-offs.
+        Unset temperature means 1. Log-probabilities are the model's own, before temperature and cut-offs. A reply to
+        `prompt_ids` is text alone: a tool call in it is not read.
         """
         started = time.monotonic()
         job = self._job(request, on_delta)
-        if self._check_scope and not in_scope(request.messages):
-            said = refusal(self.name, self.chat.template_hash)
-            if on_delta is not None:
-                on_delta(Delta(said.text, tokens=0))
-            return said
+        if not job.raw and self._check_scope and not in_scope(request.messages):
+            return _refuse(refusal(self.name, self.chat.template_hash), on_delta)
         if self._worker is None:
             self._worker = _Worker(self.chat, self._threads)
             self._worker.start()
         self._worker.submit(job)
         try:
-            await job.done
+            heard = await job.done
         finally:
             job.gone = True
-        return self._completion(job, request, time.monotonic() - started)
+        return self._completion(heard, request, time.monotonic() - started)
+
+    async def render(self, request: Request) -> tuple[int, ...]:
+        """The token ids that the chat template makes of the request's messages and tools."""
+        return tuple(self._prompt(request))
+
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """The token ids of a piece of text; special tokens that stand in it are recognised."""
+        return tuple(self.chat.encode(text))
+
+    async def decode(self, token_ids: tuple[int, ...]) -> str:
+        """The text of token ids, special tokens included."""
+        return self.chat.decode(token_ids, special=True)
 
     async def close(self) -> None:
         """End the thread; calls under way fail with ModelError."""
@@ -96,7 +110,12 @@ class InBoxModel:
 
     def _job(self, request: Request, on_delta: OnDelta | None) -> _Job:
         sampling = request.sampling
-        prompt = self.chat.encode(self.chat.prompt(request.messages, request.tools, request.continue_final))
+        if request.schema is not None:
+            raise ModelError(
+                "The in-box model can't be held to a JSON schema: use a model on a vLLM server, or read its text."
+            )
+        check_raw(request)
+        prompt = self._prompt(request) if request.prompt_ids is None else self._known(request.prompt_ids)
         left = CONTEXT - len(prompt)
         if left < 1:
             raise ModelError(
@@ -106,10 +125,29 @@ class InBoxModel:
             )
         limit = left if sampling.max_tokens is None else min(left, sampling.max_tokens)
         loop = asyncio.get_running_loop()
-        return _Job(prompt, sampling, limit, loop, loop.create_future(), on_delta, np.random.default_rng(sampling.seed))
+        return _Job(
+            prompt,
+            sampling,
+            limit,
+            loop,
+            loop.create_future(),
+            on_delta,
+            np.random.default_rng(sampling.seed),
+            silent=request.tool_choice == "none",
+            raw=request.prompt_ids is not None,
+        )
+
+    def _prompt(self, request: Request) -> list[int]:
+        return self.chat.encode(self.chat.prompt(request.messages, request.tools, request.continue_final))
+
+    def _known(self, ids: tuple[int, ...]) -> list[int]:
+        size = len(self.chat.pieces)
+        if not ids or not all(0 <= i < size for i in ids):
+            raise ModelError(f"The in-box model goes on from at least one token id, each from 0 to {size - 1}.")
+        return list(ids)
 
     def _completion(self, job: _Job, request: Request, seconds: float) -> Completion:
-        said, calls = read_calls(job.text, f"call-{next(self._calls)}")
+        said, calls = (job.text, ()) if job.raw else read_calls(job.text, f"call-{next(self._calls)}")
         return Completion(
             text=said,
             tool_calls=calls,
@@ -117,11 +155,21 @@ class InBoxModel:
             prompt_token_ids=tuple(job.prompt),
             token_ids=tuple(job.tokens),
             logprobs=tuple(job.logprobs) if request.sampling.logprobs else None,
+            top_logprobs=tuple(job.tops) if request.sampling.top_logprobs else None,
             usage=Usage(1, len(job.prompt), len(job.tokens), seconds=seconds),
             model=self.name,
             weights=self.chat.weights_hash,
-            template=self.chat.template_hash,
+            template=None if job.raw else self.chat.template_hash,
         )
+
+
+def _refuse(said: Completion, on_delta: OnDelta | None) -> Completion:
+    try:
+        if on_delta is not None:
+            on_delta(Delta(said.text, tokens=0))
+    except Enough as enough:
+        return replace(said, finish_reason=enough.reason)
+    return said
 
 
 class _Worker(threading.Thread):
@@ -205,10 +253,14 @@ class _Worker(threading.Thread):
         top_ps = np.array([1.0 if s.top_p is None else s.top_p for s in settings])
         top_ks = np.array([max(s.top_k or 0, 0) for s in settings])
         uniforms = np.array([job.random.random() for job in jobs])
-        tokens, logprobs = choose(logits, temperatures, top_ps, top_ks, uniforms)
-        for job, token, logprob in zip(jobs, tokens, logprobs, strict=True):
+        silent = [(row, self._chat.call_start) for row, job in enumerate(jobs) if job.silent]
+        tokens, logprobs = choose(logits, temperatures, top_ps, top_ks, uniforms, silent)
+        for job, token, row in zip(jobs, tokens, logprobs, strict=True):
             job.tokens.append(token)
-            job.logprobs.append(logprob)
+            job.logprobs.append(float(row[token]))
+            if wanted := job.sampling.top_logprobs:
+                tops = likeliest(row, wanted, token)
+                job.tops.append(tuple((self._chat.pieces[i], float(row[i])) for i in tops))
             self._judge(job, token)
 
     def _judge(self, job: _Job, token: int) -> None:
@@ -222,7 +274,7 @@ class _Worker(threading.Thread):
                 job.text = job.text[: min(cut)]
             job.finish = "stop" if ended or cut else "length" if full else ""
         if job.on_delta is not None:
-            self._posts[job.loop].append(partial(_stream, job, self._piece(job, token)))
+            self._posts[job.loop].append(partial(_stream, self._chat, job, self._piece(job, token), len(job.tokens)))
 
     def _piece(self, job: _Job, token: int) -> Delta:
         """The text that this token adds to what is said; a tool call is not said."""
@@ -230,9 +282,10 @@ class _Worker(threading.Thread):
             from tokenizers.decoders import DecodeStream
 
             job.stream = DecodeStream(skip_special_tokens=True)
-        job.calling = job.calling or token == self._chat.call_start
+        job.calling = job.calling or (token == self._chat.call_start and not job.raw)
         text = job.stream.step(self._chat.tokenizer, token)
-        return Delta(text="" if job.calling or text is None else text)
+        prompt = len(job.prompt) if len(job.tokens) == 1 else None
+        return Delta(text="" if job.calling or text is None else text, prompt_tokens=prompt)
 
     def _deliver(self) -> None:
         for loop, posts in self._posts.items():
@@ -249,11 +302,18 @@ def _all(posts: list[Callable[[], None]]) -> None:
         post()
 
 
-def _stream(job: _Job, delta: Delta) -> None:
+def _stream(chat: Chat, job: _Job, delta: Delta, told: int) -> None:
+    """Pass a piece on; `told` is how many tokens have been passed on with it."""
     if job.gone or job.done.done() or job.on_delta is None:
         return
     try:
         job.on_delta(delta)
+    except Enough as enough:  # the worker may be some tokens ahead of the listener
+        job.gone = True
+        tokens = job.tokens[:told]
+        heard = replace(job, tokens=tokens, logprobs=job.logprobs[:told], tops=job.tops[:told])
+        heard.text, heard.finish = chat.decode(tokens), enough.reason
+        job.done.set_result(heard)
     except Exception as error:
         _fail(job, error)
 

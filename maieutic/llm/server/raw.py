@@ -5,7 +5,7 @@ Its answers are put into the chat endpoint's form, whole or streamed, so that bo
 
 from typing import Any
 
-from maieutic.errors import ModelError
+from maieutic.llm.model import check_raw
 from maieutic.llm.server.fields import CHAT_ONLY
 from maieutic.llm.server.wire import Json, malformed, sampling_fields
 from maieutic.types import Request
@@ -16,10 +16,7 @@ def raw_body(request: Request, model: str, *, stream: bool) -> Json:
 
     Settings that only concern the chat template are left out.
     """
-    if request.tools or request.tool_choice:
-        raise ModelError("A call that goes on from token ids has no tools: they stand in the prompt already.")
-    if request.continue_final:
-        raise ModelError("A call that goes on from token ids is open already: leave continue_final out.")
+    check_raw(request)
     sampling = request.sampling
     body: Json = {"model": model, "prompt": request.prompt_ids, **sampling_fields(request, stream=stream)}
     body.setdefault("max_tokens", None)  # this endpoint's own default is 16
