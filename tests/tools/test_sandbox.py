@@ -21,7 +21,7 @@ ALLOWED, REFUSED, MISSING, KILLED = 0x7FFF0000, 0x00050001, 0x00050026, 0x800000
 
 class FakeTier:
     def __init__(self, name: str, reason: str | None) -> None:
-        self.name, self.reason, self.probes = name, reason, 0
+        self.name, self.about, self.reason, self.probes = name, "", reason, 0
 
     async def probe(self) -> str | None:
         self.probes += 1
@@ -43,7 +43,7 @@ async def test_without_a_tier_one_sentence_says_what_to_do() -> None:
     assert isinstance(caught.value, UserError)
     assert str(caught.value) == (
         "The python tool needs a sandbox, and none works here: install one with `apt-get install bubblewrap` "
-        "(tried bubblewrap: bwrap is not installed; landlock: old kernel)."
+        "or `pip install 'maieutic[monty]'` (tried bubblewrap: bwrap is not installed; landlock: old kernel)."
     )
 
 
@@ -80,7 +80,8 @@ def test_the_filter_decides_by_call_and_argument(machine: str, calls: dict[str, 
     assert decide("ioctl", 1, 0x5401) == ALLOWED
     assert decide("ioctl", 1, 0x5412) == REFUSED  # TIOCSTI types into a terminal
     if "socketpair" in calls:
-        assert (decide("socketpair", 1), decide("socketpair", 2)) == (ALLOWED, REFUSED)
+        assert (decide("socketpair", 1, 0x80001), decide("socketpair", 2, 1)) == (ALLOWED, REFUSED)
+        assert decide("socketpair", 1, 2) == REFUSED  # a datagram socket may send to any other by its name
     start = seccomp.startup_filter(machine)
     assert _run_filter(start, seccomp.AUDIT_ARCH[machine], calls["execve"]) == ALLOWED
     assert _run_filter(start, seccomp.AUDIT_ARCH[machine], calls["socket"]) == REFUSED

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from maieutic.tools.sandbox import landlock, seccomp
 from maieutic.tools.sandbox.launch import Launch, launch, python_command, rlimits, start_worker
-from maieutic.tools.sandbox.root import LIBRARIES, PYTHON, SITE, WORKER, compile_packages, file_system
+from maieutic.tools.sandbox.root import LIBRARIES, PYTHON, SITE, WORKER, about_packages, compile_packages, file_system
 from maieutic.tools.sandbox.scratch import Scratch
 from maieutic.tools.sandbox.tier import NO_BINDS, Binds, Limits, WorkerFailed
 from maieutic.tools.sandbox.worker_process import WorkerProcess
@@ -49,8 +49,12 @@ class Bubblewrap:
 
     name = "bubblewrap"
 
+    @property
+    def about(self) -> str:
+        return about_packages("/tmp")
+
     def __init__(self, drop_root: bool | None = None) -> None:
-        self.drop_root = _can_drop_root() if drop_root is None else drop_root
+        self.drop_root = can_drop_root() if drop_root is None else drop_root
 
     async def probe(self) -> str | None:
         if platform.machine() not in seccomp.AUDIT_ARCH:
@@ -103,7 +107,7 @@ class Bubblewrap:
         return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--setenv", "LD_LIBRARY_PATH", LIBRARIES]
 
 
-def _can_drop_root() -> bool:
+def can_drop_root() -> bool:
     """Whether the caller is root and the unused uids exist: a container's user namespace may not map them."""
     if os.geteuid() != 0:
         return False

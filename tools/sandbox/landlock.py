@@ -35,7 +35,7 @@ def abi() -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "syscall"):
         return 0
-    return max(0, libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION))
+    return max(0, int(libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)))
 
 
 def rules(version: int, folders: dict[str, int], files: dict[str, int]) -> Rules | None:

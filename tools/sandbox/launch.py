@@ -16,8 +16,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
+from maieutic.tools.sandbox.scratch import Scratch
 from maieutic.tools.sandbox.tier import Limits, WorkerFailed
 from maieutic.tools.sandbox.worker_process import OpenScratch, WorkerProcess, frame
 
@@ -119,8 +121,14 @@ def capture_file() -> int:
 
         fcntl.fcntl(fd, fcntl.F_SETFL, flags)
         return fd
-    with tempfile.TemporaryFile(mode="ab") as file:
+    with tempfile.TemporaryFile(mode="a+b") as file:
         return os.dup(file.fileno())
+
+
+def open_folder(folder: Path, process: "subprocess.Popen[bytes]") -> Scratch:
+    """A worker's scratch folder that lies in the host's own file system."""
+    fd = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+    return Scratch(fd, own_mount=False, pid=process.pid)
 
 
 def rlimits(limits: Limits) -> dict[str, int]:

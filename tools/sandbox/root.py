@@ -1,9 +1,10 @@
-"""What a sandbox's root holds: the interpreter, its C libraries and a few packages, at neutral paths, read-only.
+"""What a sandbox holds: the interpreter, its C libraries and a few packages, read-only.
 
 Nothing is bound by a whole prefix or site-packages: those of the host name its user and hold what else is installed.
 """
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -15,8 +16,12 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 from maieutic.tools.sandbox import worker
+from maieutic.tools.sandbox.launch import host_python
 
 PACKAGES = ("numpy", "sympy", "mpmath")
+WELCOME = ("pandas", "scipy", "matplotlib", "pillow", "networkx")  # there where they are installed
+
+_NAME = re.compile(r"[\w.-]+")
 
 _PREFIX = Path("/python")
 PYTHON, LIBRARIES, SITE, WORKER = "/python/bin/python3", "/python/lib", "/site", "/worker.py"
@@ -41,32 +46,68 @@ def file_system() -> tuple[str, ...]:
 def _binds() -> Iterator[tuple[Path, Path]]:
     """Pairs of the path inside and the host's path."""
     prefix, stdlib = Path(sys.base_prefix), Path(sysconfig.get_path("stdlib"))
-    yield Path(PYTHON), Path(os.path.realpath(sys._base_executable))  # type: ignore[attr-defined]
+    yield Path(PYTHON), Path(host_python())
     if prefix == Path("/usr"):  # its lib folder is the whole system's
         yield _inside(stdlib), stdlib
     else:
         yield Path(LIBRARIES), prefix / "lib"
+    yield from ((path, path) for path in system_libraries())
+    for name, place in packages().items():
+        yield Path(SITE, name), place
+    yield Path(WORKER), Path(worker.__file__)
+    yield Path("/dev/null"), Path("/dev/null")
+
+
+def system_libraries() -> list[Path]:
+    """The folders of the C libraries."""
     multiarch = sysconfig.get_config_var("MULTIARCH")
     libraries = [Path("/lib", multiarch or "-"), Path("/usr/lib", multiarch or "-")]
     if not any(path.is_dir() for path in libraries):
         libraries = [Path("/lib"), Path("/usr/lib")]
     libraries += [Path("/lib64"), Path("/usr/lib64"), *Path("/lib").glob("ld-*.so*")]
-    yield from ((path, path) for path in libraries if path.exists())
-    for package in PACKAGES:
-        yield from _package(package)
-    yield Path(WORKER), Path(worker.__file__)
-    yield Path("/dev/null"), Path("/dev/null")
+    return [path for path in libraries if path.exists()]
 
 
 def _inside(path: Path) -> Path:
     return _PREFIX / path.relative_to(sys.base_prefix)
 
 
-def _package(name: str) -> Iterator[tuple[Path, Path]]:
-    """A distribution's top-level files and folders, bound under /site."""
-    distribution = metadata.distribution(name)
-    for top in sorted({file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}):
-        yield Path(SITE, top), Path(str(distribution.locate_file(top)))
+@cache
+def packages() -> dict[str, Path]:
+    """The top-level files and folders of the packages that model-written code may import, by name."""
+    found = {}
+    for name in package_names():
+        distribution = metadata.distribution(name)
+        for top in sorted({file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}):
+            found[top] = Path(str(distribution.locate_file(top)))
+    return found
+
+
+def about_packages(folder: str) -> str:
+    """What a model is told of a sandbox with these packages, whose only files are in `folder`."""
+    *others, last = [name for name in ("numpy", "sympy", *WELCOME) if name in package_names()]
+    return (
+        f"{', '.join(others)} and {last} are there; there is no network, no other process, and no file but in {folder}."
+    )
+
+
+@cache
+def package_names() -> tuple[str, ...]:
+    """The distributions of `PACKAGES`, those of `WELCOME` that are installed, and all that they need."""
+    names: dict[str, None] = {}
+    wanted = [(name, name in PACKAGES) for name in (*PACKAGES, *WELCOME)]
+    while wanted:
+        name, needed = wanted.pop(0)
+        try:
+            requirements = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            if needed:
+                raise
+            continue
+        if name not in names:
+            names[name] = None
+            wanted += [(_NAME.match(r)[0], False) for r in requirements if "extra ==" not in r]  # type: ignore[index]
+    return tuple(names)
 
 
 def compile_packages() -> None:
@@ -74,7 +115,7 @@ def compile_packages() -> None:
 
     A worker can't, and without it importing sympy takes seconds in every session.
     """
-    places = (Path(str(metadata.distribution(name).locate_file(name))) for name in PACKAGES)
+    places = (packages()[name] for name in PACKAGES)
     names = [] if sys.dont_write_bytecode else uncompiled(places)
     if names:
         command = [sys.executable, "-c", f"import {', '.join(names)}"]

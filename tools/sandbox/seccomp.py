@@ -14,7 +14,7 @@ AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _COMPUTE = """
 access 21 - | chdir 80 49 | chmod 90 - | close 3 57 | close_range 436 436 | copy_file_range 326 285 | creat 85 -
 dup 32 23 | dup2 33 - | dup3 292 24 | faccessat 269 48 | faccessat2 439 439 | fadvise64 221 223 | fallocate 285 47
-fchdir 81 50 | fchmod 91 52 | fchmodat 268 53 | fcntl 72 25 | fdatasync 75 83 | flock 73 32 | fstat 5 80
+fchdir 81 50 | fchmod 91 52 | fchmodat 268 53 | fdatasync 75 83 | flock 73 32 | fstat 5 80
 fstatfs 138 44 | fsync 74 82 | ftruncate 77 46 | getcwd 79 17 | getdents 78 - | getdents64 217 61 | link 86 -
 getxattr 191 8 | lgetxattr 192 9 | fgetxattr 193 10 | listxattr 194 11 | llistxattr 195 12 | flistxattr 196 13
 linkat 265 37 | lseek 8 62 | lstat 6 - | mkdir 83 - | mkdirat 258 34 | newfstatat 262 79 | open 2 - | openat 257 56
@@ -47,7 +47,12 @@ _START = """
 execve 59 221 | landlock_add_rule 445 445 | landlock_create_ruleset 444 444 | landlock_restrict_self 446 446
 prctl 157 167 | seccomp 317 277 | setgroups 116 159 | setresgid 119 149 | setresuid 117 147
 """
-_BY_ARGUMENT = "clone 56 220 | clone3 435 435 | ioctl 16 29 | socketpair 53 199"
+_BY_ARGUMENT = "clone 56 220 | clone3 435 435 | ioctl 16 29 | socketpair 53 199 | fcntl 72 25"
+# What reaches other processes where a worker can see any, by a process id as first argument.
+_ON_PROCESSES = "kill 62 129 | tgkill 234 131 | prlimit64 302 261 | sched_setaffinity 203 122"
+_ON_THREADS = "tkill 200 130 | get_robust_list 274 100"
+# What changes a file that is only open for reading, or not open at all, where its owner is the worker's own user.
+_ON_OWN_FILES = "chmod 90 - | fchmod 91 52 | fchmodat 268 53 | utimensat 280 88"
 _NEWEST = 450  # the newest number the tables were checked against
 
 _KILL, _ALLOW = 0x80000000, 0x7FFF0000
@@ -60,6 +65,8 @@ _NUMBER, _ARCHITECTURE, _ARGUMENT_0, _ARGUMENT_1 = 0, 4, 16, 24  # offsets in st
 _CLONE_THREAD = 0x00010000
 _CLONE_NAMESPACES = 0x7E020000  # NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _AF_UNIX = 1
+_STREAMS = (1, 0x801, 0x80001, 0x80801)  # a datagram socket could send to any other of this machine, by its name
+_OWNER_COMMANDS = (8, 10, 15, 1024, 1026)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals to others; F_SETLEASE, F_NOTIFY
 _HARMLESS_IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIO(N)CLEX
 
 Instruction = tuple[int, int, int, int]
@@ -67,15 +74,26 @@ Instruction = tuple[int, int, int, int]
 
 def startup_filter(machine: str) -> bytes:
     """The filter under which a worker is started: compute, plus what the worker itself needs to settle in."""
-    return _assemble(_program(machine, (*_numbers(machine, _COMPUTE).values(), *_numbers(machine, _START).values())))
+    allowed = {**_numbers(machine, _COMPUTE), **_numbers(machine, _START)}
+    return _assemble(_program(machine, allowed.values()))
 
 
-def compute_filter(machine: str) -> bytes:
+def compute_filter(machine: str, pid: int | None = None, *, owns_files: bool = False) -> bytes:
     """The filter for model-written code: one process that computes. `machine` is as in `platform.machine()`.
 
+    With `pid`, its own, for a worker that is not alone: what names a process may name only itself. `owns_files` is for
+    one whose user owns files outside the sandbox: it may not change any file's mode and times.
     Raises KeyError for an architecture without a table (see `AUDIT_ARCH`).
     """
-    return _assemble(_program(machine, _numbers(machine, _COMPUTE).values()))
+    allowed = _numbers(machine, _COMPUTE)
+    only_itself = [] if pid is None else [*_numbers(machine, _ON_PROCESSES).values()]
+    left_out = [*only_itself]
+    if pid is not None:
+        left_out += _numbers(machine, _ON_THREADS).values()
+    if owns_files:
+        left_out += _numbers(machine, _ON_OWN_FILES).values()
+    numbers = [number for number in allowed.values() if number not in left_out]
+    return _assemble(_program(machine, numbers, only_itself, pid or 0))
 
 
 def _numbers(machine: str, table: str) -> dict[str, int]:
@@ -84,7 +102,7 @@ def _numbers(machine: str, table: str) -> dict[str, int]:
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
 
 
-def _program(machine: str, allowed: Iterable[int]) -> list[Instruction]:
+def _program(machine: str, allowed: Iterable[int], only_itself: Iterable[int] = (), pid: int = 0) -> list[Instruction]:
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_IF_EQUAL, 1, 0, AUDIT_ARCH[machine]),
@@ -97,6 +115,9 @@ def _program(machine: str, allowed: Iterable[int]) -> list[Instruction]:
         program += [(_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     for name, number in _numbers(machine, _BY_ARGUMENT).items():
         block = _argument_rules(name)
+        program += [(_IF_EQUAL, 0, len(block), number), *block]
+    for number in only_itself:
+        block = [(_LOAD, 0, 0, _ARGUMENT_0), *_any_of((0, pid))]
         program += [(_IF_EQUAL, 0, len(block), number), *block]
     return [*program, (_RETURN, 0, 0, _NOT_PERMITTED)]
 
@@ -114,9 +135,18 @@ def _argument_rules(name: str) -> list[Instruction]:
     if name == "clone3":  # its flags lie behind a pointer; the C library then falls back to clone
         return [(_RETURN, 0, 0, _NOT_IMPLEMENTED)]
     if name == "socketpair":  # asyncio wakes itself through one; no other socket can be made
-        return [(_LOAD, 0, 0, _ARGUMENT_0), (_IF_EQUAL, 0, 1, _AF_UNIX), allow, refuse]
-    checks = [step for code in _HARMLESS_IOCTLS for step in ((_IF_EQUAL, 0, 1, code), allow)]
-    return [(_LOAD, 0, 0, _ARGUMENT_1), *checks, refuse]
+        family = [(_LOAD, 0, 0, _ARGUMENT_0), (_IF_EQUAL, 1, 0, _AF_UNIX), refuse]
+        return [*family, (_LOAD, 0, 0, _ARGUMENT_1), *_any_of(_STREAMS)]
+    if name == "fcntl":
+        checks = [step for code in _OWNER_COMMANDS for step in ((_IF_EQUAL, 0, 1, code), refuse)]
+        return [(_LOAD, 0, 0, _ARGUMENT_1), *checks, allow]
+    return [(_LOAD, 0, 0, _ARGUMENT_1), *_any_of(_HARMLESS_IOCTLS)]
+
+
+def _any_of(values: Iterable[int]) -> list[Instruction]:
+    """Allow where what was loaded is one of these, else refuse."""
+    checks = [step for value in values for step in ((_IF_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ALLOW))]
+    return [*checks, (_RETURN, 0, 0, _NOT_PERMITTED)]
 
 
 def _assemble(program: list[Instruction]) -> bytes:

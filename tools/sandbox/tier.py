@@ -4,14 +4,30 @@ A tier starts workers; a worker runs one session's cells. Whatever comes out of 
 tier works nothing runs: there is no silent step down to less isolation.
 """
 
+import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from maieutic.errors import ToolError, UserError
+from maieutic.errors import ToolError, UnknownName, UserError
+
+if TYPE_CHECKING:
+    from maieutic.tools.sandbox.scratch import Scratch
+
+# Best first. A user may demand one by its name.
+TIERS = {
+    "bubblewrap": "bubblewrap:Bubblewrap",
+    "landlock": "confined:Confined",
+    "docker": "container:Container",
+    "podman": "container:Container",
+    "sandbox-exec": "seatbelt:Seatbelt",
+    "monty": "monty:Monty",
+}
+UNSAFE = "unsafe-local"
+_ON_LINUX = ("bubblewrap", "landlock")
 
 ExitReason = Literal["ok", "exception", "timeout", "memory", "files", "killed", "died", "protocol"]
 Binds = Mapping[str, Path]  # absolute path inside the sandbox -> file or folder of the host, read-only
@@ -57,6 +73,11 @@ class Worker(Protocol):
     @property
     def alive(self) -> bool: ...
 
+    @property
+    def scratch(self) -> "Scratch | None":
+        """Its scratch folder, None where that can't be looked into."""
+        ...
+
     async def run(self, code: str) -> Execution:
         """Run one cell. Cancelling the call kills the worker."""
         ...
@@ -69,6 +90,11 @@ class Tier(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def about(self) -> str:
+        """What a model has to know of it, in a sentence or two."""
+        ...
 
     async def probe(self) -> str | None:
         """Try it out for real: None where it works, else the reason why not."""
@@ -92,11 +118,18 @@ class NoSandbox(UserError):
         tried = "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in reasons.items())
         super().__init__(
             "The python tool needs a sandbox, and none works here: install one with "
-            f"`apt-get install bubblewrap` (tried {tried or 'nothing'})."
+            f"`apt-get install bubblewrap` or `pip install 'maieutic[monty]'` (tried {tried or 'nothing'})."
         )
 
 
-async def choose_tier(tiers: Sequence[Tier]) -> Tier:
+class UnknownTier(UnknownName):
+    """A sandbox was demanded that there isn't."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("sandbox", name, TIERS)
+
+
+async def choose_tier(tiers: Iterable[Tier]) -> Tier:
     """The first tier that works, found out by running it. Raises NoSandbox with every tier's reason."""
     reasons: dict[str, str] = {}
     for tier in tiers:
@@ -107,16 +140,25 @@ async def choose_tier(tiers: Sequence[Tier]) -> Tier:
     raise NoSandbox(reasons)
 
 
-_chosen: Tier | None = None
+_chosen: dict[str | None, Tier] = {}
 
 
-async def ensure_sandbox() -> Tier:
-    """The tier in force in this process, probed at the first call. Raises NoSandbox."""
-    global _chosen
-    if sys.platform != "linux":
-        raise NoSandbox({"bubblewrap": "it exists on Linux only"})
-    if _chosen is None:
-        from maieutic.tools.sandbox.bubblewrap import Bubblewrap
+async def ensure_sandbox(name: str | None = None) -> Tier:
+    """The tier in force in this process, probed at the first call; with `name` that one or none.
 
-        _chosen = await choose_tier([Bubblewrap()])
-    return _chosen
+    Raises NoSandbox, and UnknownTier for a name that isn't in `TIERS`. `UNSAFE` is never chosen, only named: who
+    passes it on must have it from the user, for this very run.
+    """
+    if name not in _chosen:
+        if name is not None and name not in (*TIERS, UNSAFE):
+            raise UnknownTier(name)
+        wanted = [name] if name else [tier for tier in TIERS if sys.platform == "linux" or tier not in _ON_LINUX]
+        _chosen[name] = await choose_tier(_make(one) for one in wanted)
+    return _chosen[name]
+
+
+def _make(name: str) -> Tier:
+    module, _, kind = {**TIERS, UNSAFE: "local:Local"}[name].partition(":")
+    made = getattr(importlib.import_module(f"maieutic.tools.sandbox.{module}"), kind)
+    tier: Tier = made(name) if kind == "Container" else made()
+    return tier

@@ -242,6 +242,10 @@ def _prepare(config: "dict[str, Any]") -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # a thread's stack and arena count against the memory limit
     sys.path += config["path"]
+    if config.get("image_packages"):
+        import sysconfig
+
+        sys.path.append(sysconfig.get_path("platlib"))
     sys.argv = [""]
     sys.set_int_max_str_digits(100_000)
     # normally added by the site module

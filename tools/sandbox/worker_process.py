@@ -145,15 +145,16 @@ class WorkerProcess:
             self._held.settled = True
             reason = f"it was not ready after {_START_SECONDS:g} s"
         except OSError:
-            lines = self._read().strip().splitlines()
+            lines = [line for line in self._read().strip().splitlines() if not line.startswith("Run '")]
             reason = lines[-1] if lines else "it ended at once without a word"
         except BaseException:
             self.kill()
             raise
         else:
-            reason = self._settle() if exit_ == "ok" else "it did not keep to the protocol"
-            if reason is None:
+            failed = self._settle() if exit_ == "ok" else "it did not keep to the protocol"
+            if failed is None:
                 return
+            reason = failed
         self.kill()
         raise WorkerFailed(f"The sandbox could not be started: {reason}.")
 
@@ -251,10 +252,9 @@ class WorkerProcess:
         """What the cell printed: head and tail, and between them how much was cut."""
         size, cap = os.fstat(self._capture).st_size - len(self._mark), self._limits.output
         if size <= cap:
-            return _printable(os.pread(self._capture, size, 0))
+            return printable(os.pread(self._capture, size, 0))
         head, tail = os.pread(self._capture, cap // 2, 0), os.pread(self._capture, cap // 2, size - cap // 2)
-        cut = size - len(head) - len(tail)
-        return f"{_printable(head)}\n[... {cut:,} of {size:,} bytes cut ...]\n{_printable(tail)}"
+        return _joined(head, tail, size)
 
 
 async def send(connection: socket.socket, value: Any) -> None:
@@ -267,6 +267,17 @@ def frame(value: Any) -> bytes:
     return protocol.FRAME.pack(len(data)) + data
 
 
-def _printable(data: bytes) -> str:
+def cut(data: bytes, cap: int) -> str:
+    """Text for a model to read, head and tail of it where it is longer than `cap` bytes."""
+    return printable(data) if len(data) <= cap else _joined(data[: cap // 2], data[-(cap // 2) :], len(data))
+
+
+def printable(data: bytes) -> str:
+    """Untrusted bytes as text without control characters, which a terminal would obey."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
     return text.translate(_UNPRINTABLE)
+
+
+def _joined(head: bytes, tail: bytes, size: int) -> str:
+    left_out = size - len(head) - len(tail)
+    return f"{printable(head)}\n[... {left_out:,} of {size:,} bytes cut ...]\n{printable(tail)}"
