@@ -1,4 +1,4 @@
-"""Tools by name: the shipped ones, registered ones, entry points, or a dotted path."""
+"""Tools by name: the shipped ones, registered ones, entry points, a dotted path, or NAME@WHAT for one made for it."""
 
 import importlib
 from collections.abc import Awaitable, Callable, Iterable
@@ -6,9 +6,18 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from maieutic.errors import UnknownName, UserError
+from maieutic.tools.options import ToolOptions
 from maieutic.tools.tool import Tool, tool
 
-SHIPPED = {"python": "maieutic.tools.python:python"}
+SHIPPED = {
+    "open_source": "maieutic.tools.retrieval.tools:open_source",
+    "python": "maieutic.tools.python:python",
+    "retrieve": "maieutic.tools.retrieval.tools:retrieve",
+}
+MAKERS = {  # NAME@WHAT: called with WHAT
+    "open_source": "maieutic.tools.retrieval.tools:source_tool",
+    "retrieve": "maieutic.tools.retrieval.tools:retrieval_tool",
+}
 ENTRY_POINTS = "maieutic.tools"
 
 _registered: dict[str, Tool] = {}
@@ -25,16 +34,19 @@ def tool_names() -> list[str]:
     return sorted({*SHIPPED, *_registered, *(e.name for e in entry_points(group=ENTRY_POINTS))})
 
 
-async def load_tools(names: Iterable[str | Tool]) -> dict[str, Tool]:
+async def load_tools(names: Iterable[str | Tool], options: ToolOptions | None = None) -> dict[str, Tool]:
     """The tools of these names (known, or `package.module:name`), each made ready; a tool that can't work says why.
 
     Raises UnknownName or another UserError, before any run starts.
     """
-    tools = [name if isinstance(name, Tool) else _find(name) for name in names]
-    for one in tools:
-        if one.prepare is not None:
-            await one.prepare()
+    tools = [await _ready(name if isinstance(name, Tool) else _find(name), options or ToolOptions()) for name in names]
     return {one.name: one for one in tools}
+
+
+async def _ready(one: Tool, options: ToolOptions) -> Tool:
+    if one.configure is not None:
+        one = await one.configure(options)
+    return (await one.prepare() if one.prepare is not None else None) or one
 
 
 def _find(name: str) -> Tool:
@@ -42,6 +54,10 @@ def _find(name: str) -> Tool:
         return _registered[name]
     if name in SHIPPED:
         return _import(SHIPPED[name])
+    kind, at, what = name.partition("@")
+    if at and kind in MAKERS:
+        module, _, maker = MAKERS[kind].partition(":")
+        return _as_tool(name, getattr(importlib.import_module(module), maker)(what))
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == name:
             return _as_tool(name, entry.load())
