@@ -14,18 +14,30 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import BaseModel, ValidationError, create_model
 
 from maieutic.errors import MaieuticError, ToolError, UserError
+from maieutic.tools.artifacts import Artifacts
+from maieutic.tools.inputs import Inputs
+from maieutic.tools.options import ToolOptions
 from maieutic.types import ToolCall, ToolResult, ToolSpec, ToolStatus
 
 T = TypeVar("T")
 
 
 class Session:
-    """What a tool keeps between the calls of one branch of a run, e.g. a sandbox worker; closed with the branch."""
+    """What a tool keeps between the calls of one branch of a run, e.g. a sandbox worker; closed with the branch.
 
-    def __init__(self) -> None:
+    `artifacts` takes files that tools make, None where they are not kept; `inputs` are files that came with the task.
+    """
+
+    def __init__(self, artifacts: Artifacts | None = None, inputs: Inputs | None = None) -> None:
+        self.artifacts = artifacts
+        self.inputs = inputs or Inputs()
         self._kept: dict[str, Any] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._stack = AsyncExitStack()
+
+    def fork(self) -> "Session":
+        """A session of another branch of the same run."""
+        return Session(self.artifacts, self.inputs)
 
     async def keep(self, key: str, open_: Callable[[], Awaitable[T]], close: Callable[[T], Awaitable[None]]) -> T:
         """The value kept under `key`, opened at its first use, once for all calls that run side by side."""
@@ -54,7 +66,9 @@ class Reply:
 class Tool:
     """A function a model may call. `function` takes the schema's fields, and `session` if `takes_session`.
 
-    `prepare` runs before the first run of a process and raises UserError when the tool can't work on this machine.
+    `configure` makes of it the tool that a run's settings ask for. `prepare` runs before the first run of a process
+    and raises UserError when the tool can't work on this machine; it may return a tool to be used instead, such as one
+    whose description says what this machine has.
     """
 
     name: str
@@ -62,7 +76,8 @@ class Tool:
     parameters: type[BaseModel]
     function: Callable[..., Awaitable[str | Reply]]
     takes_session: bool = False
-    prepare: Callable[[], Awaitable[None]] | None = None
+    prepare: Callable[[], Awaitable["Tool | None"]] | None = None
+    configure: Callable[[ToolOptions], Awaitable["Tool"]] | None = None
 
     @cached_property
     def spec(self) -> ToolSpec:

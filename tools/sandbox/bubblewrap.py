@@ -104,6 +104,8 @@ class Bubblewrap:
             for folder in reversed(Path(inside).parents[:-1]):
                 command += ["--perms", "0755", "--dir", str(folder)]
             command += ["--ro-bind", str(outside), inside]
+            if inside.count("/") == 1:  # found below the working directory too, as in tiers that can't mount
+                command += ["--symlink", inside, f"/tmp{inside}"]
         return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--setenv", "LD_LIBRARY_PATH", LIBRARIES]
 
 

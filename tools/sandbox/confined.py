@@ -92,8 +92,8 @@ class Confined:
         if uid is not None:
             os.chmod(home, 0o711)
             os.chown(work, uid, uid)
-        for inside, outside in binds.items():  # there is no mounting: it finds them under its working directory
-            link = home / inside.lstrip("/")
+        for inside, outside in binds.items():  # there is no mounting: they are found below the working directory
+            link = work / inside.lstrip("/")
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(outside.absolute())
         how = Launch(

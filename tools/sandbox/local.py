@@ -44,7 +44,7 @@ class Local:
         work = home / "work"
         work.mkdir()
         for inside, outside in binds.items():
-            link = home / inside.lstrip("/")
+            link = work / inside.lstrip("/")
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(outside.absolute())
         limited = rlimits(limits)

@@ -104,12 +104,15 @@ def _walk(fd: int, depth: int, hidden: bool = True, prefix: str = "") -> Iterato
     except OSError:
         return
     try:
+        device = os.fstat(here).st_dev
         with os.scandir(here) as entries:
             for entry in entries:
                 if not hidden and entry.name.startswith("."):
                     continue
                 with suppress(OSError):
                     status = entry.stat(follow_symlinks=False)
+                    if status.st_dev != device:  # a folder that was bound there
+                        continue
                     yield prefix + entry.name, status
                     if depth > 1 and stat.S_ISDIR(status.st_mode):
                         inner = os.open(entry.name, _DIRECTORY, dir_fd=here)

@@ -85,7 +85,7 @@ class Seatbelt:
         for name, place in packages().items():
             (site / name).symlink_to(place)
         for inside, outside in binds.items():
-            link = home / inside.lstrip("/")
+            link = work / inside.lstrip("/")
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(outside.absolute())
         limited = rlimits(limits)
