@@ -13,6 +13,7 @@ from maieutic.cli.collect import collect
 from maieutic.cli.demo import SETTINGS, demo
 from maieutic.cli.export import export
 from maieutic.cli.graphs import envs, graphs_app, models, tools
+from maieutic.cli.index import index, search
 from maieutic.cli.model import model_app
 from maieutic.cli.trace import trace_app
 from maieutic.errors import MaieuticError, UserError
@@ -49,6 +50,8 @@ app.command()(chat)
 app.command(context_settings=SETTINGS)(demo)
 app.command()(collect)
 app.command()(export)
+app.command()(index)
+app.command()(search)
 app.add_typer(trace_app, name="trace")
 app.add_typer(graphs_app, name="graphs")
 app.command()(tools)

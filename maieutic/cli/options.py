@@ -22,6 +22,9 @@ def run_options(
     tool: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A tool the model may use; repeatable.")
     ] = None,
+    index: Annotated[
+        str | None, typer.Option(metavar="NAME", help="An index of documents that the model may search.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the graph; repeatable.")
     ] = None,
@@ -50,7 +53,7 @@ def run_options(
     return RunOptions(
         graph=graph,
         model=model,
-        tools=tuple(tool or ()),
+        tools=(*(tool or ()), *([f"retrieve@{index}", f"open_source@{index}"] if index else [])),
         budget=None if budget == Budget() else budget,
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens),
         seed=seed,

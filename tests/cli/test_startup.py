@@ -52,7 +52,21 @@ def test_help_costs_at_most_twice_its_dependency() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["ask", "chat", "collect", "demo", "envs", "export", "graphs", "graphs show", "models", "tools", "trace"],
+    [
+        "ask",
+        "chat",
+        "collect",
+        "demo",
+        "envs",
+        "export",
+        "graphs",
+        "graphs show",
+        "index",
+        "models",
+        "search",
+        "tools",
+        "trace",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     with pytest.raises(SystemExit) as ended:
