@@ -73,10 +73,22 @@ def _from_form(name: str, settings: Settings, env: Mapping[str, str]) -> Profile
         key = "MAIEUTIC_API_KEY" if env.get("MAIEUTIC_API_KEY") else None
         if len(urls) > 1:
             return Profile(kind=kind, model=model, base_urls=urls, api_key_env=key)
-        return Profile(kind=kind, model=model, base_url=urls[0] if urls else None, api_key_env=key)
+        profile = Profile(kind=kind, model=model, base_url=urls[0] if urls else None, api_key_env=key)
+        return _with_versions(profile, settings)
     if slash and kind and model:
         return Profile(kind="litellm", model=name)
     raise UnknownName("model", name, [*model_names(settings), *FORMS])
+
+
+def _with_versions(profile: Profile, settings: Settings) -> Profile:
+    """With the weights and template that the user's profile for the same model at the same server names, if any."""
+    path = settings.models_dir / f"{profile.model}.yaml"
+    if not profile.base_url or "/" in profile.model or not path.exists():
+        return profile
+    own = load_yaml(path, Profile)
+    if (own.model, own.base_url) != (profile.model, profile.base_url):
+        return profile
+    return profile.model_copy(update={"weights": own.weights, "template": own.template})
 
 
 def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, str]) -> Model:
