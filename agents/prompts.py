@@ -12,6 +12,7 @@ from pathlib import Path
 from maieutic.context import Context
 from maieutic.errors import ConfigError
 from maieutic.tasks.task import PublicTask, options
+from maieutic.tools.inputs import FOLDER, files_of, named
 from maieutic.types import Message
 
 
@@ -31,8 +32,11 @@ def opening(ctx: Context, role: str, **fields: str) -> tuple[Message, ...]:
 
 
 def stated(task: PublicTask) -> str:
-    """The question, with the options of a multiple choice under it where the question itself does not name them all."""
+    """The question; under it the options of a multiple choice where it doesn't name them all itself, and its files."""
     question, labelled = task["question"], options(task["inputs"])
+    given = ", ".join(f"{FOLDER}/{name}" for name in named(files_of(task["inputs"])))
+    if given:
+        question = f"{question}\n\nFiles that the python tool can read: {given}"
     if all(text in question for text in labelled.values()):
         return question
     return "\n".join([question, "", *(f"{label}) {text}" for label, text in labelled.items())])

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from maieutic.agents.images import content_of
 from maieutic.context import Context, Proposal, Utterance
 from maieutic.tasks.answers import extract
 from maieutic.tools.tool import Tool
@@ -25,8 +26,9 @@ class Solution:
         return Proposal(self.answer, self.text, self.call_id)
 
 
-async def act(ctx: Context, said: Utterance) -> tuple[Message, ...]:
-    """Run all tool calls of `said`, side by side, and return the conversation with their results appended."""
+async def act(ctx: Context, said: Utterance, role: str = "solver") -> tuple[Message, ...]:
+    """Run all tool calls of `said`, side by side, and return the conversation with their results appended: texts, and
+    images too where the model of `role` can see them."""
     uses = [asyncio.create_task(ctx.use(call, said.call_id)) for call in said.completion.tool_calls]
     try:
         results = await asyncio.gather(*uses)
@@ -34,8 +36,9 @@ async def act(ctx: Context, said: Utterance) -> tuple[Message, ...]:
         for use in uses:
             use.cancel()
         await asyncio.gather(*uses, return_exceptions=True)
+    vision = ctx.model_for(role).profile.vision
     replies: list[Message] = [
-        {"role": "tool", "tool_call_id": r.call_id, "name": r.name, "content": r.content} for r in results
+        {"role": "tool", "tool_call_id": r.call_id, "name": r.name, "content": content_of(r, vision)} for r in results
     ]
     return (*said.messages, *replies)
 
@@ -56,7 +59,7 @@ async def converse(
         said = await ctx.sample(role, messages, tools=offered, sampling=sampling, parents=parents)
         if not said.completion.tool_calls or not offered:
             return said
-        messages = await act(ctx, said)
+        messages = await act(ctx, said, role)
         parents = (Parent(said.call_id, "continuation"),)
     raise AssertionError("max_turns is at least 1")
 

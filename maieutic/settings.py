@@ -28,12 +28,14 @@ class Strict(BaseModel):
 class Settings(Strict):
     """The user's settings. Paths are absolute once loaded; relative ones are taken from the file's directory.
 
+    `sandbox` demands one isolation of model-written code by its name; by default it is the best that works.
     `traces_dir` is where runs are recorded, `prompts_dir` holds prompt files that override the shipped ones, and
     `models_dir` the user's model profiles.
     """
 
     model: str = "in-box"
     graph: str = "direct"
+    sandbox: str | None = None
     traces_dir: Path = Path("traces")
     prompts_dir: Path | None = None
     models_dir: Path = Path("models")

@@ -59,6 +59,8 @@ async def _collect(wanted: Wanted, quiet: bool) -> tuple[CollectReport, bool]:
                 concurrency=wanted.concurrency,
                 seed=options.seed or 0,
                 tools=options.tools,
+                sandbox=options.sandbox,
+                unsafe_local=options.unsafe_local,
                 budget=options.budget,
                 sampling=options.sampling,
                 graph_settings=options.graph_settings,

@@ -1,6 +1,7 @@
 """The options that every command that runs a graph has, written once."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -10,6 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from maieutic.terminal.options import RunOptions
+
+_UNSAFE = "maieutic: --unsafe-local: what the model writes runs without a sandbox and may do whatever you may."
 
 
 def run_options(
@@ -37,6 +40,12 @@ def run_options(
     temperature: Annotated[float | None, typer.Option(metavar="T", help="Sampling temperature.")] = None,
     max_tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens of one reply at most.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the sampling.")] = None,
+    sandbox: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Run the model's code in this sandbox or not at all.")
+    ] = None,
+    unsafe_local: Annotated[
+        bool, typer.Option("--unsafe-local", help="Run the model's code without a sandbox, with all your rights.")
+    ] = False,
 ) -> "RunOptions":
     """The options as given. Raises UserError for a number out of range or a setting that is not KEY=VALUE."""
     from maieutic.budget import Budget
@@ -49,6 +58,8 @@ def run_options(
         raise UserError(f"A temperature of {temperature:g} is not possible: give 0 or more.")
     if max_tokens is not None and max_tokens < 1:
         raise UserError(f"A reply of {max_tokens} tokens is not possible: give 1 or more.")
+    if unsafe_local:
+        print(_UNSAFE, file=sys.stderr)
     budget = Budget(budget_tokens, budget_calls, budget_cost, budget_seconds)
     return RunOptions(
         graph=graph,
@@ -58,6 +69,8 @@ def run_options(
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens),
         seed=seed,
         graph_settings=parse_settings(set_ or ()),
+        sandbox=sandbox,
+        unsafe_local=unsafe_local,
     )
 
 

@@ -66,12 +66,13 @@ class Price(Strict):
 class Profile(Strict):
     """One model. `prompts` names the folder of prompt files written for it; None means the ordinary ones.
     `conversation` is false for a model that knows single questions only: what was said before is then left out.
+    `vision` says that it can see: images that tools make are then shown to it.
 
     `model` is the name at the server or provider; a vLLM or OpenAI-compatible profile without it takes the only model
     that the server serves, and without `base_url` the server of MAIEUTIC_BASE_URL. `base_urls` are several servers of
     the same model. `weights` and `template` name the weights version and the chat template's hash where a server does
-    not say them. `unchecked` are names in `extra` that a vLLM server newer than 0.32 takes. `replies` is the script of
-    a scripted model.
+    not say them. `unchecked` are names in `extra` that a vLLM server newer than 0.32 takes. `loop_guard` ends an answer
+    that does nothing but repeat itself. `replies` is the script of a scripted model.
     """
 
     kind: Kind
@@ -85,11 +86,13 @@ class Profile(Strict):
     sampling: SamplingDefaults = SamplingDefaults()
     prompts: str | None = None
     conversation: bool = True
+    vision: bool = False
     timeouts: Timeouts = Timeouts()
     retries: int = Field(default=4, ge=0)
     concurrency: int | None = Field(default=None, gt=0)
     price: Price | None = None
     unchecked: tuple[str, ...] = ()
+    loop_guard: bool = True
     replies: str | list[str] | dict[str, str | list[str]] | None = None
 
     @model_validator(mode="after")

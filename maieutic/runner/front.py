@@ -18,6 +18,7 @@ from maieutic.runner.result import Result
 from maieutic.runner.runner import Runner
 from maieutic.settings import Settings, load_settings
 from maieutic.tasks.task import Task
+from maieutic.tools.options import ToolOptions
 from maieutic.tools.registry import load_tools
 from maieutic.tools.tool import Tool
 from maieutic.trace.writer import TraceStore
@@ -36,18 +37,23 @@ async def open_runner(
     budget: Budget | None = None,
     sampling: Sampling = Sampling(),
     traces: Path | None = None,
+    sandbox: str | None = None,
+    unsafe_local: bool = False,
 ) -> AsyncIterator[Runner]:
     """A `Runner` with its models and trace store opened, and closed at the end of the block.
 
     `models` gives single roles a model of their own. Models given by name are closed at the end, those given as
-    objects are left open. Runs still under way at the end are cancelled. Raises UserError for any name or setting that
-    is wrong, before anything is written.
+    objects are left open. `sandbox` demands one isolation of model-written code by its name; `unsafe_local` does
+    without any, so that such code may do whatever the user may. Runs still under way at the end are cancelled. Raises
+    UserError for any name or setting that is wrong, before anything is written.
     """
     settings = settings or load_settings()
     compiled = graph if isinstance(graph, Graph) else load_graph(graph, graph_settings)
     if settings.prompts_dir is not None and not settings.prompts_dir.is_dir():
         raise ConfigError(f"There is no prompts directory {settings.prompts_dir}: create it, or change prompts_dir.")
-    toolbox = await load_tools(tools)
+    toolbox = await load_tools(
+        tools, ToolOptions(sandbox or (None if unsafe_local else settings.sandbox), unsafe_local)
+    )
     wanted = {"": model or settings.model, **(models or {})}
     resolved = {role: _resolve(m, settings) for role, m in wanted.items()}
     if budget is not None and budget.cost is not None:

@@ -18,6 +18,8 @@ from maieutic.runner.result import Result
 from maieutic.runner.running import Control, Running
 from maieutic.tasks.task import Task
 from maieutic.tasks.verifier import verify
+from maieutic.tools.artifacts import Artifacts
+from maieutic.tools.inputs import Inputs, files_of
 from maieutic.tools.tool import Session, Tool
 from maieutic.trace.record import RunHeader
 from maieutic.trace.writer import RunTrace, TraceStore
@@ -47,12 +49,13 @@ class Runner:
         attempt: int = 0,
         history: tuple[Message, ...] = (),
     ) -> Running:
-        """Start a run in the background of the running event loop."""
+        """Start a run in the background of the running event loop. Raises TaskError for inputs that can't be used."""
         run_id = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(6)
         seed = secrets.randbits(31) if seed is None else seed
         header = self._header(run_id, task, seed, sample, attempt)
+        session = Session(Artifacts(self.store.root / "artifacts" / run_id), Inputs(files_of(task.inputs)))
         events, control = EventStream(), Control()
-        work = asyncio.create_task(self._execute(task, header, events, control, history))
+        work = asyncio.create_task(self._execute(task, header, session, events, control, history))
         self._under_way.add(work)
         work.add_done_callback(self._under_way.discard)
         work.add_done_callback(lambda _: events.close())
@@ -87,11 +90,17 @@ class Runner:
         )
 
     async def _execute(
-        self, task: Task, header: RunHeader, events: EventStream, control: Control, history: tuple[Message, ...]
+        self,
+        task: Task,
+        header: RunHeader,
+        session: Session,
+        events: EventStream,
+        control: Control,
+        history: tuple[Message, ...],
     ) -> Result:
         trace = self.store.open_run(header)
         started = time.monotonic()
-        account, session = Account(self.budget), Session()
+        account = Account(self.budget)
         state = RunState(
             run_id=header.run_id,
             task=task.public(),
@@ -123,6 +132,7 @@ class Runner:
             ctx.emit("run_finished", result=result)
         finally:
             await session.close()
+            await asyncio.to_thread(session.inputs.close)
         await trace.commit()
         return result
 

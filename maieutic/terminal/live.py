@@ -172,7 +172,7 @@ class LiveView:
         shown = lines[:_OUTPUT_LINES]
         if len(lines) > _OUTPUT_LINES:
             shown.append(f"… {len(lines) - _OUTPUT_LINES} more lines")
-        self._console.print(Indented(Text("\n".join(shown), style)))
+        self._console.print(Indented(Text("\n".join([*shown, *wording.kept_files(event.data)]), style)))
 
     def _on_vote(self, event: Event) -> None:
         if self._board is not None:

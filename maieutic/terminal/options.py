@@ -28,6 +28,8 @@ class RunOptions:
     seed: int | None = None
     graph_settings: dict[str, Any] = field(default_factory=dict)
     traces: Path | None = None
+    sandbox: str | None = None
+    unsafe_local: bool = False
 
     def graph_name(self, settings: "Settings") -> str:
         return self.graph or settings.graph
@@ -49,4 +51,6 @@ def open_with(options: RunOptions, settings: "Settings") -> AbstractAsyncContext
         budget=options.budget,
         sampling=options.sampling,
         traces=options.traces,
+        sandbox=options.sandbox,
+        unsafe_local=options.unsafe_local,
     )

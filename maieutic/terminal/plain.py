@@ -43,7 +43,8 @@ class PlainView:
 
     def _on_tool_finished(self, event: Event) -> None:
         status = "" if event.data["status"] == "ok" else f"{event.data['status']}: "
-        self._say(event, event.data["tool"], f"-> {status}{wording.printable(event.data['content']).strip()}")
+        said = f"-> {status}{wording.printable(event.data['content']).strip()}"
+        self._say(event, event.data["tool"], "\n".join([said, *wording.kept_files(event.data)]))
 
     def _on_vote(self, event: Event) -> None:
         self._say(event, "votes", wording.votes(event.data))

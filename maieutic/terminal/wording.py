@@ -49,6 +49,11 @@ def call_of(tool: str, arguments: str) -> tuple[str, bool]:
     return f"{tool}({', '.join(f'{k}={printable(json.dumps(v))}' for k, v in values.items())})", False
 
 
+def kept_files(data: dict[str, Any]) -> list[str]:
+    """Where the files lie that a finished tool call has made, a line each."""
+    return [f"saved {printable(file['path'])}" for file in data.get("meta", {}).get("files", ())]
+
+
 def usage(spent: Usage) -> str:
     cost = f" · ${spent.cost:.4f}" if spent.cost is not None else ""
     calls = "1 call" if spent.calls == 1 else f"{spent.calls} calls"
