@@ -5,11 +5,10 @@ tool session, so that parallel samples can't see each other's variables.
 """
 
 import asyncio
-import hashlib
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,13 +17,17 @@ from typing import Any, Protocol, TypeVar
 from maieutic.budget import Account, Budget
 from maieutic.errors import BudgetExceeded
 from maieutic.events import Event, EventKind, EventStream
+from maieutic.llm.confidence import option_probabilities
+from maieutic.llm.continuation import Thought, go_on
 from maieutic.llm.gateway import Call, call_model
+from maieutic.llm.model import TokenModel
 from maieutic.llm.registry import Resolved
+from maieutic.llm.sampling import derived_seed, merged
 from maieutic.tasks.task import PublicTask
 from maieutic.tools.tool import Session, Tool
 from maieutic.trace.record import CallRecord, Parent
 from maieutic.trace.writer import RunTrace
-from maieutic.types import Completion, Delta, Message, Request, Sampling, ToolCall, ToolResult, ToolStatus
+from maieutic.types import Completion, Delta, Message, Request, Sampling, ToolCall, ToolChoice, ToolResult, ToolStatus
 
 
 class Kept(Protocol):
@@ -40,15 +43,22 @@ Prompts = dict[tuple[str, str | None], tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One completed model call: its id in the trace, what was said, and the conversation up to and including it."""
+    """One completed model call: its id in the trace, what was said, and the conversation up to and including it.
+
+    `before` is what stood already in the turn that the call went on with; `text` is the whole turn, while `completion`
+    holds the new part alone.
+    """
 
     call_id: str
     completion: Completion
     messages: tuple[Message, ...]
+    role: str
+    request: Request
+    before: str = ""
 
     @property
     def text(self) -> str:
-        return self.completion.text
+        return self.before + self.completion.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,7 @@ class Context:
     async def fork(self, name: str, budget: Budget | None = None) -> AsyncIterator["Context"]:
         """A branch with its own budget node and tool session; the session is closed at the end of the block."""
         path = f"{self.branch.path}/{name}" if self.branch.path else name
-        session = Session()
+        session = self.branch.session.fork()
         try:
             yield replace(self, branch=Branch(path, self.account.child(budget), session))
         finally:
@@ -143,26 +153,113 @@ class Context:
         sampling: Sampling = Sampling(),
         parents: tuple[Parent, ...] = (),
         continue_final: bool = False,
+        schema: dict[str, Any] | None = None,
+        tool_choice: ToolChoice | None = None,
     ) -> Utterance:
-        """Let `role` speak once. Recorded whatever happens; raises ModelError or BudgetExceeded when it fails."""
+        """Let `role` speak once. Recorded whatever happens; raises ModelError or BudgetExceeded when it fails.
+
+        With `continue_final` it goes on with the last message. `schema` is a JSON schema that the reply must have.
+        """
+        specs = tuple(t.spec for t in tools)
+        request = Request(messages, sampling, specs, continue_final, schema, None, tool_choice if specs else None)
+        before = str(messages[-1]["content"] or "") if continue_final else ""
+        return await self._say(role, request, parents, before)
+
+    async def resume(
+        self,
+        role: str,
+        said: Utterance,
+        addition: str = "",
+        *,
+        keep_tokens: int | None = None,
+        sampling: Sampling = Sampling(),
+        parents: tuple[Parent, ...] = (),
+    ) -> Utterance:
+        """Let `role` go on with what was said, in the middle of its turn: after `addition`, a text put in behind it.
+
+        `keep_tokens` keeps so many of the tokens that `said` brought, and drops those after them. What had ended the
+        turn (a stop string, the end-of-turn token) does not stay. The prompt is the earlier token ids themselves where
+        the same model goes on; another model reads the text in its own template and tokens; one whose tokens are not at
+        hand gets an open message. A note in the trace says which. The reply is text: thoughts and tool calls stand in
+        it as the model writes them.
+        """
+        origin, model = self._tokens_of(said.role), self._tokens_of(role)
+        thought = Thought(said.request, said.completion, said.before, origin)
+        opening = await go_on(thought, model, addition, keep_tokens)
+        raw = opening.prompt_ids is not None
+        turn: Message = {"role": "assistant", "content": opening.text}
+        request = Request(
+            (*thought.conversation, turn),
+            sampling,
+            () if raw else said.request.tools,
+            continue_final=not raw,
+            prompt_ids=opening.prompt_ids,
+        )
+        note = {"resumed": said.call_id, "how": opening.how, "kept": opening.kept, "addition": addition}
+        parents = (Parent(said.call_id, "continuation"), *parents)
+        resumed = await self._say(role, request, parents, opening.text, note=note)
+        tools = replace(resumed.request, tools=said.request.tools)  # what the prompt holds, for whoever goes on again
+        return replace(resumed, request=tools)
+
+    async def ask_options(
+        self,
+        role: str,
+        messages: tuple[Message, ...],
+        options: Sequence[str],
+        *,
+        sampling: Sampling = Sampling(),
+        parents: tuple[Parent, ...] = (),
+    ) -> dict[str, float] | None:
+        """How probable the model finds each of several one-word answers, by the first token of its reply.
+
+        They are the model's own probabilities, whatever the run's sampling settings, shared out among the options. None
+        where no option is among its 20 likeliest tokens or the model doesn't give log-probabilities.
+        """
+        sampling = replace(sampling, temperature=1.0, max_tokens=1, logprobs=True, top_logprobs=20)
+        said = await self._say(role, Request(messages, sampling), parents, exact=True)
+        found = option_probabilities(said.completion, options)
+        self.record("note", call_id=said.call_id, options=found)
+        return found
+
+    def _tokens_of(self, role: str) -> TokenModel | None:
+        """The role's model, where its tokens are at hand."""
+        resolved = self.model_for(role)
+        reachable = resolved.profile.kind not in ("openai-compatible", "litellm")
+        return resolved.model if reachable and isinstance(resolved.model, TokenModel) else None
+
+    async def _say(
+        self,
+        role: str,
+        request: Request,
+        parents: tuple[Parent, ...],
+        before: str = "",
+        *,
+        note: Mapping[str, Any] | None = None,
+        exact: bool = False,
+    ) -> Utterance:
+        """Make the call; `exact` leaves the request's sampling to itself, whatever the run asks for."""
         resolved = self.model_for(role)
         self.account.check()
         call_id = f"c{next(self.run.call_numbers)}"
         turn = next(self.run.turns[self.branch.path])
-        own_seed = sampling.seed
-        sampling = resolved.profile.sampling.fill(_merge(self.run.sampling, sampling))
+        own_seed = request.sampling.seed
+        wanted = request.sampling if exact else merged(self.run.sampling, request.sampling)
+        sampling = resolved.profile.sampling.fill(wanted)
         if own_seed is None:  # one seed for all calls would make samples side by side the same
             seed = self.run.seed if sampling.seed is None else sampling.seed
-            sampling = replace(sampling, seed=_derive_seed(seed, self.branch.path, turn))
-        request = Request(messages, sampling, tuple(t.spec for t in tools), continue_final)
+            sampling = replace(sampling, seed=derived_seed(seed, self.branch.path, turn))
+        request = replace(request, sampling=sampling)
+        if note is not None:
+            self.record("note", call_id=call_id, **note)
         self.emit("call_started", role=role, call_id=call_id, model=resolved.model.name)
-        call = await call_model(resolved.model, request, self.account, self._listener(role, call_id))
+        heard = self._listener(role, call_id)
+        call = await call_model(resolved.model, request, self.account, heard, resolved.profile)
         self._record(call, call_id, role, turn, resolved, parents)
         self._mark_cut(call, sampling)
         if call.completion is None:
             assert call.error is not None
             raise call.error
-        return Utterance(call_id, call.completion, (*messages, call.completion.message()))
+        return _utterance(call_id, role, call.request, call.completion, before)
 
     async def use(self, call: ToolCall, parent: str) -> ToolResult:
         """Run a tool call the model made; its mistakes come back as a result that the model can read."""
@@ -280,18 +377,9 @@ class Context:
         )
 
 
-def _merge(run: Sampling, agent: Sampling) -> Sampling:
-    """What the run asks for wins over the agent's own wish."""
-    said = {
-        name: value
-        for name in ("temperature", "top_p", "top_k", "max_tokens", "seed")
-        if (value := getattr(run, name)) is not None
-    }
-    logprobs = agent.logprobs and run.logprobs
-    return replace(agent, **said, stop=run.stop or agent.stop, logprobs=logprobs, extra={**agent.extra, **run.extra})
-
-
-def _derive_seed(seed: int, branch: str, turn: int) -> int:
-    """A 31-bit seed that depends on the run, the branch and the turn, and not on what else is under way."""
-    digest = hashlib.blake2b(f"{seed}/{branch}/{turn}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") >> 1
+def _utterance(call_id: str, role: str, request: Request, completion: Completion, before: str) -> Utterance:
+    if not request.goes_on:
+        return Utterance(call_id, completion, (*request.messages, completion.message()), role, request)
+    whole = completion.message()
+    whole["content"] = before + completion.text
+    return Utterance(call_id, completion, (*request.messages[:-1], whole), role, request, before)

@@ -117,6 +117,11 @@ class Request:
     prompt_ids: tuple[int, ...] | None = None
     tool_choice: ToolChoice | None = None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the last message is left open: the completion is the rest of it."""
+        return self.continue_final or self.prompt_ids is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:

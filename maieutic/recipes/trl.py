@@ -73,7 +73,7 @@ def chat_rows(episode: Episode, tally: Tally) -> Iterator[Row]:
     """A row for each call: its conversation as `prompt`, its reply as `completion`, its `tools` as JSON text."""
     for call in episode.calls:
         assert call.completion
-        if call.request.continue_final:  # half of the reply stands in the prompt: no template renders that again
+        if call.request.goes_on:  # half of the reply stands in the prompt: no template renders that again
             tally.counts["continued_replies_left_out"] += 1
             continue
         try:
