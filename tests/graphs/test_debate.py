@@ -19,7 +19,8 @@ async def test_disagreement_opens_a_round(ask: Ask) -> None:
     result = await ask(model, "debate")
     assert (result.answer, result.usage.calls) == ("8", 6)
     shown = str(model.requests[3].messages[1]["content"])
-    assert shown.count("Other solution:") == 2
+    assert [shown.count(f"Solution {i}:") for i in (1, 2, 3, 4)] == [1, 1, 1, 0]
+    assert shown.endswith("Solution 1 is your own.")
 
 
 async def test_rounds_bound_the_debate_and_a_judge_breaks_a_tie(ask: Ask) -> None:
