@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from maieutic.budget import Account, Lease
 from maieutic.errors import BudgetExceeded
-from maieutic.llm.model import Model
+from maieutic.llm.loops import LoopGuard, guarded_by_server
+from maieutic.llm.model import Enough, Model
+from maieutic.llm.profile import Profile
 from maieutic.types import Completion, Delta, Request, Usage
 
 SURE_TO_FIT = 1024  # tokens
@@ -26,27 +28,40 @@ class Call:
 
 
 async def call_model(
-    model: Model, request: Request, account: Account, listener: Callable[[Delta], None] | None = None
+    model: Model,
+    request: Request,
+    account: Account,
+    listener: Callable[[Delta], None] | None = None,
+    profile: Profile | None = None,
 ) -> Call:
     """Make the call. Whatever ends it comes back in `Call.error`, so that the caller can record it first.
+
+    An answer that goes in circles ends with what has arrived and the finish reason "repetition": where it is streamed,
+    and at a vLLM server also where it isn't. The model's `profile` can turn that off.
 
     Raises BudgetExceeded, before anything is sent, when nothing is left to spend.
     """
     lease = account.open_call()
     request = _clip(request, account)
-    stream = _Stream(lease, listener)
-    limited = account.tokens_left() is not None or account.seconds_left() is not None
+    guarded = profile is None or profile.loop_guard
+    stream = _Stream(lease, request, listener, LoopGuard() if guarded else None)
+    streamed = account.tokens_left() is not None or account.seconds_left() is not None or listener is not None
+    if guarded and not streamed and profile is not None and profile.kind == "vllm":
+        request = guarded_by_server(request)
     deadline = asyncio.timeout(account.seconds_left())
     t0 = time.time()
     try:
         async with deadline:
-            completion = await model.sample(request, stream if limited or listener is not None else None)
+            completion = await model.sample(request, stream if streamed else None)
+    except Enough as enough:  # of a model that doesn't end its call at that, but passes it on
+        completion = replace(stream.arrived(0.0) or Completion(""), finish_reason=enough.reason)
     except (Exception, asyncio.CancelledError) as error:  # an own model may raise anything
         t1 = time.time()
-        lease.settle(None)
+        arrived = stream.arrived(t1 - t0)
+        lease.settle(arrived.usage if arrived else None)
         late = isinstance(error, TimeoutError) and deadline.expired()
         ended = BudgetExceeded("seconds", "The time budget ended while the model was answering.") if late else error
-        return Call(request, t0, t1, error=ended, arrived=stream.arrived(t1 - t0))
+        return Call(request, t0, t1, error=ended, arrived=arrived)
     t1 = time.time()
     usage = replace(completion.usage, calls=1, seconds=t1 - t0)
     if completion.extra.get("usage_missing"):
@@ -65,23 +80,37 @@ def _clip(request: Request, account: Account) -> Request:
 
 
 class _Stream:
-    """Charges the lease for each delta, keeps it in case the call is cut off, and passes it on."""
+    """Charges the lease for each delta, keeps it in case the call is cut off, passes it on, and has it guarded."""
 
-    def __init__(self, lease: Lease, listener: Callable[[Delta], None] | None) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        request: Request,
+        listener: Callable[[Delta], None] | None,
+        guard: Callable[[Delta], None] | None,
+    ) -> None:
         self._lease = lease
         self._listener = listener
+        self._guard = guard
         self._deltas: list[Delta] = []
+        self._prompt_ids = request.prompt_ids
 
     def __call__(self, delta: Delta) -> None:
         self._deltas.append(delta)
-        if self._listener is not None:
-            self._listener(delta)
-        self._lease.progress(delta.tokens)
+        try:
+            if self._listener is not None:
+                self._listener(delta)
+        finally:
+            self._lease.progress(delta.tokens)
+        if self._guard is not None:
+            self._guard(delta)
 
     def arrived(self, seconds: float) -> Completion | None:
-        """What has been streamed so far; None where that is nothing."""
+        """What has been streamed so far, with the length of its prompt where that is known; None if it is nothing."""
         if not self._deltas:
             return None
         text, reasoning = "".join(d.text for d in self._deltas), "".join(d.reasoning for d in self._deltas)
-        usage = Usage(calls=1, completion_tokens=self._lease.streamed, seconds=seconds)
-        return Completion(text, reasoning=reasoning or None, usage=usage)
+        ids = self._prompt_ids
+        prompt = next((d.prompt_tokens for d in self._deltas if d.prompt_tokens is not None), len(ids or ()))
+        usage = Usage(1, prompt, self._lease.streamed, seconds=seconds)
+        return Completion(text, reasoning=reasoning or None, prompt_token_ids=ids, usage=usage)
