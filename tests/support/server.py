@@ -129,7 +129,11 @@ class FakeServer:
         await site.stop()
         for _ in range(8):  # connections that are just being accepted are closed with the others
             await asyncio.sleep(0)
+        held = [c.transport for c in runner.server.connections if c.transport] if runner.server else []
         await runner.cleanup()
+        for transport in held:
+            transport.abort()
+        await asyncio.sleep(0)
 
     async def _list(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": m, "object": "model"} for m in self.models]})
