@@ -7,8 +7,8 @@ import pytest
 from maieutic.budget import Account, Budget
 from maieutic.errors import BudgetExceeded
 from maieutic.llm.gateway import call_model
-from maieutic.llm.model import OnDelta
-from maieutic.llm.scripted import ScriptedModel
+from maieutic.llm.model import Enough, OnDelta
+from maieutic.llm.scripted import ScriptedModel, prompt_ids
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import CallRecord
 from maieutic.types import Completion, Delta, Request, Sampling
@@ -86,3 +86,27 @@ async def test_nothing_is_sent_when_nothing_is_left() -> None:
     with pytest.raises(BudgetExceeded):
         await call_model(model, QUESTION, account)
     assert len(model.requests) == 1
+
+
+async def test_a_cut_call_charges_its_prompt_where_it_is_known() -> None:
+    account = Account(Budget(tokens=20))
+    call = await call_model(ScriptedModel("word " * 20), QUESTION, account)
+    assert isinstance(call.error, BudgetExceeded) and call.arrived is not None
+    prompt = len(prompt_ids(QUESTION.messages))
+    assert call.arrived.usage.prompt_tokens == prompt
+    assert account.tokens == prompt + call.arrived.usage.completion_tokens
+    raw = Request(QUESTION.messages, prompt_ids=(1, 2, 3))
+    account = Account(Budget(tokens=5))
+    call = await call_model(Uncounted(), raw, account)
+    assert (account.usage.prompt_tokens, account.usage.completion_tokens) == (3, 6)
+    assert call.arrived is not None and call.arrived.prompt_token_ids == (1, 2, 3)
+
+
+async def test_what_a_listener_found_enough_is_charged_whole() -> None:
+    def enough(delta: Delta) -> None:
+        raise Enough("repetition")
+
+    account = Account(Budget(tokens=1000))
+    call = await call_model(Uncounted(), QUESTION, account, enough)
+    assert call.completion is not None and call.completion.finish_reason == "repetition"
+    assert (call.completion.text, account.tokens) == ("x", 1)
