@@ -4,9 +4,7 @@ import asyncio
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from maieutic.errors import ModelError, ToolError
 from maieutic.tools.retrieval.index import Hit, Index
@@ -40,13 +38,15 @@ def retrieval_tool(name: str | None = None, *, root: Path | None = None, reranke
     the best by its judgement are given to the model.
     """
 
-    async def retrieve(query: str, k: Annotated[int, Field(ge=1, le=MOST)] = 5) -> Reply:
-        """Search the user's documents and get the k passages that fit best, with their source numbers.
+    async def retrieve(query: str, k: int = 5) -> Reply:
+        """Search the user's documents and get the k (1 to 20) passages that fit best, with their source numbers.
 
         Say what you look for in full words. Support what you answer with the numbers of passages, such as [1].
         """
         if not query.strip():
             raise ToolError("The query is empty: say what you look for.")
+        if not 1 <= k <= MOST:
+            raise ToolError(f"{k} passages can't be given: ask for 1 to {MOST}.")
         index = await asyncio.to_thread(open_shared, name, root)
         try:
             hits = await asyncio.to_thread(_find, index, query, k, reranker)
@@ -60,7 +60,7 @@ def retrieval_tool(name: str | None = None, *, root: Path | None = None, reranke
 def source_tool(name: str | None = None, *, root: Path | None = None) -> Tool:
     """The tool `open_source`, which reads on in what `retrieve` found in the same index."""
 
-    async def open_source(source: int, page: int | None = None, at: Annotated[int, Field(ge=0)] = 0) -> Reply:
+    async def open_source(source: int, page: int | None = None, at: int = 0) -> Reply:
         """Read a document that retrieve has found, by its source number: a page of it, from the character `at` on."""
         index = await asyncio.to_thread(open_shared, name, root)
         pieces = await asyncio.to_thread(index.read, source, page)
@@ -125,8 +125,10 @@ def _window(index: Index, pieces: list[Passage], at: int) -> Reply:
     text = ""
     for piece in pieces:  # pieces follow each other without a gap, but for white space at the beginning
         text += " " * (piece.start - len(text)) + piece.text
-    if at >= len(text):
-        raise ToolError(f"This text of source {first.source} ends at character {len(text)}: give a smaller `at`.")
+    if not 0 <= at < len(text):
+        raise ToolError(
+            f"This text of source {first.source} has characters 0 to {len(text)}: give one as `at`."
+        )
     end = min(len(text), at + WINDOW)
     page = f", page {first.page}" if first.page is not None else ""
     head = f"source {first.source}: {index.label(first.path)}{page}, characters {at}-{end} of {len(text)}."

@@ -9,10 +9,12 @@ from maieutic.tools.retrieval.index import Index
 from maieutic.tools.retrieval.indexing import Report, Wanted, update_index
 
 for part in ("faiss", "semantic_text_splitter", "pypdf", "trafilatura"):
-    pytest.importorskip(part, reason=f"{part} is not installed: nothing of indexing and searching documents was checked")
+    pytest.importorskip(
+        part, reason=f"{part} is not installed: nothing of indexing and searching documents was checked"
+    )
 
 TEXTS = {
-    "install.md": "# Installing\n\nRun the installer and restart the daemon.\n\n## Uninstalling\n\nRemove the package.\n",
+    "install.md": "# Installing\n\nRun the installer and restart the daemon.\n\n## Removing\n\nRemove the package.\n",
     "pumps.txt": "A pump that cavitates loses its prime. Bleed the air out of the inlet line.\n",
     "sub/valves.txt": "A valve seat wears out. Lap the seat with grinding paste.\n",
 }

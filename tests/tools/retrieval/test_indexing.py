@@ -180,9 +180,7 @@ class Other(Hashed):
         return Identity("other", 1024, "77")
 
 
-def test_an_index_of_another_embedder_is_refused_and_can_be_rebuilt(
-    update: Update, folder: Path, place: Path
-) -> None:
+def test_an_index_of_another_embedder_is_refused_and_can_be_rebuilt(update: Update, folder: Path, place: Path) -> None:
     update()
     refusal = r"made with the embedder hashed \(1024 dimensions, weights 1\), and other .* --embedder other --rebuild"
     with pytest.raises(UserError, match=refusal):
@@ -204,9 +202,7 @@ def test_a_reader_goes_over_to_what_was_rebuilt(update: Update, opened: Index) -
 
 
 @pytest.mark.parametrize("damaged", ["vectors.faiss", "lexical", "words.npy"])
-def test_damaged_files_are_told_and_made_again_from_the_store(
-    update: Update, place: Path, damaged: str
-) -> None:
+def test_damaged_files_are_told_and_made_again_from_the_store(update: Update, place: Path, damaged: str) -> None:
     update()
     generation = folder_of(place, 1)
     name = {"tantivy": "tantivy/meta.json", "fts5": "fts5.sqlite"}[best_engine()] if damaged == "lexical" else damaged
