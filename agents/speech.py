@@ -8,7 +8,7 @@ from maieutic.context import Context, Proposal, Utterance
 from maieutic.tasks.answers import extract
 from maieutic.tools.tool import Tool
 from maieutic.trace.record import Parent
-from maieutic.types import Message, Sampling
+from maieutic.types import Message, Sampling, ToolChoice
 
 MAX_TURNS = 8
 
@@ -53,11 +53,17 @@ async def converse(
     parents: tuple[Parent, ...] = (),
     max_turns: int = MAX_TURNS,
 ) -> Utterance:
-    """Let `role` speak and use tools until it replies without a tool call; the last turn is asked without tools."""
+    """Let `role` speak and use tools until it replies without a tool call; in the last turn it may not call any.
+
+    It is still told of them: without them the prompt would be another one, and no server's cache would know it.
+    """
+    if max_turns == 1:
+        tools = ()
     for turn in range(max_turns):
-        offered = tools if turn < max_turns - 1 else ()
-        said = await ctx.sample(role, messages, tools=offered, sampling=sampling, parents=parents)
-        if not said.completion.tool_calls or not offered:
+        last = turn == max_turns - 1
+        choice: ToolChoice | None = "none" if last else None
+        said = await ctx.sample(role, messages, tools=tools, tool_choice=choice, sampling=sampling, parents=parents)
+        if last or not said.completion.tool_calls:
             return said
         messages = await act(ctx, said, role)
         parents = (Parent(said.call_id, "continuation"),)

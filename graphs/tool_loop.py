@@ -22,7 +22,7 @@ STEPS = 130
 
 class Settings(GraphSettings):
     max_turns: int = Field(default=8, ge=1, le=60)
-    """Thoughts at most; the last one is asked for without tools, so that it is an answer."""
+    """Thoughts at most; in the last one no tool may be called, so that it is an answer."""
 
 
 class State(TypedDict, total=False):
@@ -38,7 +38,8 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
         said = await ctx.sample(
             "solver",
             _conversation(ctx, state),
-            tools=() if last else ctx.tools,
+            tools=() if settings.max_turns == 1 else ctx.tools,
+            tool_choice="none" if last else None,
             parents=(Parent(ctx.recall(state["said"], Utterance).call_id, "continuation"),) if "said" in state else (),
         )
         acting = bool(said.completion.tool_calls) and not last

@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from maieutic.agents.registry import agent_names
 from maieutic.budget import Budget
-from maieutic.errors import ConfigError, TaskError, UserError
+from maieutic.errors import ConfigError, TaskError, UnknownName, UserError
 from maieutic.events import Event
 from maieutic.graphs.graph import Graph
-from maieutic.graphs.registry import load_graph
+from maieutic.graphs.registry import SHIPPED, load_graph
 from maieutic.llm.model import Model
 from maieutic.llm.profile import Profile
 from maieutic.llm.registry import Resolved, resolve_model
@@ -42,10 +43,10 @@ async def open_runner(
 ) -> AsyncIterator[Runner]:
     """A `Runner` with its models and trace store opened, and closed at the end of the block.
 
-    `models` gives single roles a model of their own. Models given by name are closed at the end, those given as
-    objects are left open. `sandbox` demands one isolation of model-written code by its name; `unsafe_local` does
-    without any, so that such code may do whatever the user may. Runs still under way at the end are cancelled. Raises
-    UserError for any name or setting that is wrong, before anything is written.
+    `models` gives single roles a model of their own; a shipped graph knows which roles there are. Models given by name
+    are closed at the end, those given as objects are left open. `sandbox` demands one isolation of model-written code
+    by its name; `unsafe_local` does without any, so that such code may do whatever the user may. Runs still under way
+    at the end are cancelled. Raises UserError for any name or setting that is wrong, before anything is written.
     """
     settings = settings or load_settings()
     compiled = graph if isinstance(graph, Graph) else load_graph(graph, graph_settings)
@@ -54,6 +55,7 @@ async def open_runner(
     toolbox = await load_tools(
         tools, ToolOptions(sandbox or (None if unsafe_local else settings.sandbox), unsafe_local)
     )
+    _refuse_unknown_roles(compiled, models or {})
     wanted = {"": model or settings.model, **(models or {})}
     resolved = {role: _resolve(m, settings) for role, m in wanted.items()}
     if budget is not None and budget.cost is not None:
@@ -69,6 +71,16 @@ async def open_runner(
             store.close()
         finally:
             await asyncio.gather(*(resolved[role].model.close() for role, m in wanted.items() if isinstance(m, str)))
+
+
+def _refuse_unknown_roles(graph: Graph, roles: Iterable[str]) -> None:
+    """A model for a role that nobody plays would never be asked. What roles an own graph or agent has isn't known."""
+    own_agent = any(":" in value for value in graph.settings.model_dump().values() if isinstance(value, str))
+    if graph.name not in SHIPPED or own_agent:
+        return
+    for role in roles:
+        if role not in agent_names():
+            raise UnknownName("role", role, agent_names())
 
 
 def _refuse_unpriced(models: Iterable[Resolved]) -> None:

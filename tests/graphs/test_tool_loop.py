@@ -62,10 +62,26 @@ async def test_the_models_mistakes_come_back_as_text(ask: Ask, call: Completion,
 
 
 @pytest.mark.parametrize("graph", ["tool_loop", "direct"])
-async def test_the_last_turn_is_asked_without_tools(ask: Ask, graph: str) -> None:
-    model = ScriptedModel(lambda r: call_tool("add", a=1, b=1) if r.tools else "Answer: 7")
+async def test_in_the_last_turn_no_tool_may_be_called_and_the_prompt_stays(ask: Ask, graph: str) -> None:
+    model = ScriptedModel(lambda r: call_tool("add", a=1, b=1) if r.tool_choice != "none" else "Answer: 7")
     result = await ask(model, graph, tools=[add], graph_settings={"max_turns": 4})
     assert (result.answer, len(model.requests)) == ("7", 4)
+    assert {len(request.tools) for request in model.requests} == {1}
+    assert [request.tool_choice for request in model.requests] == [None, None, None, "none"]
+
+
+@pytest.mark.parametrize("graph", ["tool_loop", "direct"])
+async def test_a_call_in_the_last_turn_is_not_run(ask: Ask, graph: str) -> None:
+    model = ScriptedModel(call_tool("add", a=1, b=1))
+    await ask(model, graph, tools=[add], graph_settings={"max_turns": 2})
+    assert len(model.requests) == 2 and len(replies(model)) == 1
+
+
+@pytest.mark.parametrize("graph", ["tool_loop", "direct"])
+async def test_a_single_turn_is_asked_without_tools(ask: Ask, graph: str) -> None:
+    model = ScriptedModel("Answer: 7")
+    await ask(model, graph, tools=[add], graph_settings={"max_turns": 1})
+    assert (model.requests[0].tools, model.requests[0].tool_choice) == ((), None)
 
 
 async def test_a_session_lasts_for_a_run_and_is_not_shared_between_branches(ask: Ask) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maieutic.budget import Budget
-from maieutic.errors import ConfigError, TraceError
+from maieutic.errors import ConfigError, TraceError, UserError
 from maieutic.llm.scripted import ScriptedModel
 from maieutic.runner import arun, open_runner, stream
 from maieutic.tasks.task import Task
@@ -92,3 +92,18 @@ async def test_a_budget_of_cost_needs_a_price(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs the price of vllm/m"):
         await arun("?", model="vllm/m@http://127.0.0.1:9/v1", budget=Budget(cost=1), traces=tmp_path / "traces")
     assert not (tmp_path / "traces").exists()
+
+
+async def test_a_mistyped_role_is_named_with_the_roles_there_are(ask: Ask) -> None:
+    with pytest.raises(UserError, match="no role named 'critik'. Did you mean 'critic'. Known: critic, debater, judge"):
+        await ask(ScriptedModel("Answer: 7"), "critique", models={"critik": ScriptedModel("fine")})
+
+
+async def test_an_own_graph_and_an_own_agent_have_the_roles_they_have(ask: Ask, tmp_path: Path) -> None:
+    graph = tmp_path / "own.py"
+    graph.write_text((Path(__file__).parents[2] / "graphs" / "direct.py").read_text())
+    result = await ask(ScriptedModel("Answer: 7"), str(graph), models={"planner": ScriptedModel("fine")})
+    assert result.answer == "7"
+    own = {"critic": "maieutic.agents.critic:Critic"}
+    result = await ask(ScriptedModel("Answer: 7"), "critique", graph_settings=own, models={"mine": ScriptedModel("")})
+    assert result.text
