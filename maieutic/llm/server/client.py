@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -13,7 +14,7 @@ from maieutic.llm.model import Enough, OnDelta
 from maieutic.llm.profile import Profile
 from maieutic.llm.server.exchange import TRANSPORT_ERRORS, AttemptFailed, Exchange, timed_out, unreached
 from maieutic.llm.server.fields import TEMPLATE, complaint
-from maieutic.llm.server.net import HttpClient, Slots, TransportFactory, retry_after, wait_before
+from maieutic.llm.server.net import HttpClient, Slots, TransportFactory, aiohttp_transport, retry_after, wait_before
 from maieutic.llm.server.raw import as_chat, raw_body
 from maieutic.llm.server.refusals import error_in, refusal, root_url, shown, unknown_model
 from maieutic.llm.server.stream import EventParser, Listener
@@ -71,6 +72,8 @@ class OpenAICompatibleModel:
         if api_key:
             headers["authorization"] = f"Bearer {api_key}"
         self._http = HttpClient(url, headers, profile.timeouts.connect, transport)
+        unused = transport or partial(aiohttp_transport, url, reuse=False)
+        self._unused = HttpClient(url, headers, profile.timeouts.connect, unused)  # of connections never used before
         self._slots = Slots(profile.concurrency)
         self._model = profile.model
         self._unsupported: set[str] = set()
@@ -109,6 +112,7 @@ class OpenAICompatibleModel:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
+        await self._unused.close()
 
     async def render(self, request: Request) -> tuple[int, ...]:
         """The token ids that the chat template makes of the request's messages and tools. Raises ModelError."""
@@ -187,7 +191,7 @@ class OpenAICompatibleModel:
         while True:
             listener = Listener(on_delta) if on_delta else None
             try:
-                payload = await self._attempt(post, listener)
+                payload = await self._attempt(post, listener, self._unused if was_stale else self._http)
             except AttemptFailed as failed:
                 if failed.without is not None:
                     del post.body[failed.without]
@@ -212,9 +216,9 @@ class OpenAICompatibleModel:
             return False
         return error.retryable and error.kind not in ("timeout", "malformed")
 
-    async def _attempt(self, post: _Post, listener: Listener | None) -> Json:
+    async def _attempt(self, post: _Post, listener: Listener | None, http: HttpClient) -> Json:
         content = encode_json(post.body)
-        exchange = Exchange(self._http.get(), post.url, self._shown, content, self._profile.timeouts)
+        exchange = Exchange(http.get(), post.url, self._shown, content, self._profile.timeouts)
         try:
             response = await exchange.open()
             if response.status_code != 200:

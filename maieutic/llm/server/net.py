@@ -75,7 +75,7 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             if self._client is not None and self._loop is not None and self._loop.is_closed():
-                _run_without_loop(self._client)
+                run_without_loop(self._client)
             self._loop = loop
             self._client = httpx.AsyncClient(
                 transport=self._transport(), headers=self._headers, timeout=self._timeout, base_url=self._base_url
@@ -89,12 +89,16 @@ class HttpClient:
             self._client = None
 
 
-def aiohttp_transport(url: httpx.URL) -> httpx.AsyncBaseTransport:
-    """A transport for this URL's server, without a limit on connections; honours HTTP(S)_PROXY and NO_PROXY."""
+def aiohttp_transport(url: httpx.URL, reuse: bool = True) -> httpx.AsyncBaseTransport:
+    """A transport for this URL's server, without a limit on connections; honours HTTP(S)_PROXY and NO_PROXY.
+
+    With `reuse` False every request gets a connection of its own.
+    """
     context = httpx.create_ssl_context() if url.scheme == "https" else None
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=context or True)
+        kept = KEEPALIVE_SECONDS if reuse else None
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=kept, force_close=not reuse, ssl=context or True)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     # The proxy is found once: aiohttp's own look-up goes through a thread on every request.
@@ -153,7 +157,7 @@ def _reason(error: BaseException) -> str:
     return text.rstrip(".")
 
 
-def _run_without_loop(client: httpx.AsyncClient) -> None:
+def run_without_loop(client: httpx.AsyncClient | httpx.AsyncBaseTransport) -> None:
     """Close a client whose event loop is gone: nothing is left to wait for, so one step is enough."""
     closing = client.aclose()
     try:
