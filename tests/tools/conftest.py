@@ -1,6 +1,7 @@
 """Workers and pools for the sandbox's tests, ended after each test.
 
-`start` starts workers in the mode that the caller's own uid gives; `start_isolated` repeats a test in each mode.
+`start_isolated` starts workers in every tier that runs CPython here, bubblewrap in each mode that the caller's own uid
+allows; `start` in one of each kind; `make_pool` makes pools over the best. What doesn't work here is skipped by name.
 """
 
 import os
@@ -9,36 +10,46 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from maieutic.tools.sandbox.bubblewrap import Bubblewrap
+from maieutic.tools.sandbox.confined import Confined
 from maieutic.tools.sandbox.pool import Pool
-from maieutic.tools.sandbox.tier import Limits
+from maieutic.tools.sandbox.tier import Limits, Tier
 from maieutic.tools.sandbox.worker_process import WorkerProcess
 
 AMPLE = Limits(seconds=30)
 Start = Callable[..., Awaitable[WorkerProcess]]
 
-_reasons: dict[bool, str | None] = {}
+_MAKE: dict[str, Callable[[], Bubblewrap | Confined]] = {
+    "bubblewrap": Bubblewrap,
+    "user namespace": lambda: Bubblewrap(drop_root=False),
+    "root dropped": lambda: Bubblewrap(drop_root=True),
+    "landlock": Confined,
+}
+_reasons: dict[str, str | None] = {}
 
 
-async def working_tier(drop_root: bool) -> Bubblewrap:
-    tier = Bubblewrap(drop_root)
-    if drop_root not in _reasons:
-        _reasons[drop_root] = await tier.probe()
-    reason = _reasons[drop_root]
+async def working_tier(kind: str) -> Bubblewrap | Confined:
+    if kind == "root dropped" and os.geteuid() != 0:
+        pytest.skip("only root has a root to drop")
+    tier = _MAKE[kind]()
+    if kind not in _reasons:
+        _reasons[kind] = await tier.probe()
+    reason = _reasons[kind]
     if reason is not None:
-        pytest.skip(f"the bubblewrap sandbox does not work here: {reason}")
+        pytest.skip(f"NOT CHECKED: whether {tier.name} ({kind}) holds, because it does not work here: {reason}")
     return tier
 
 
-@pytest.fixture(params=["user namespace", "root dropped"])
-async def tier(request: pytest.FixtureRequest) -> Bubblewrap:
-    """The tier in each of the modes that the caller's own uid allows."""
-    drop_root = request.param == "root dropped"
-    if drop_root and os.geteuid() != 0:
-        pytest.skip("only root has a root to drop")
-    return await working_tier(drop_root)
+@pytest.fixture(params=["user namespace", "root dropped", "landlock"])
+async def tier(request: pytest.FixtureRequest) -> Bubblewrap | Confined:
+    return await working_tier(request.param)
 
 
-async def _starting(tier: Bubblewrap) -> AsyncIterator[Start]:
+@pytest.fixture(params=["bubblewrap", "landlock"])
+async def own_tier(request: pytest.FixtureRequest) -> Bubblewrap | Confined:
+    return await working_tier(request.param)
+
+
+async def _starting(tier: Bubblewrap | Confined) -> AsyncIterator[Start]:
     started: list[WorkerProcess] = []
 
     async def start_(limits: Limits = AMPLE, preload: tuple[str, ...] = ()) -> WorkerProcess:
@@ -51,20 +62,27 @@ async def _starting(tier: Bubblewrap) -> AsyncIterator[Start]:
 
 
 @pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    async for start_ in _starting(await working_tier(os.geteuid() == 0)):
+async def start(own_tier: Bubblewrap | Confined) -> AsyncIterator[Start]:
+    async for start_ in _starting(own_tier):
         yield start_
 
 
 @pytest.fixture
-async def start_isolated(tier: Bubblewrap) -> AsyncIterator[Start]:
+async def start_isolated(tier: Bubblewrap | Confined) -> AsyncIterator[Start]:
     async for start_ in _starting(tier):
         yield start_
 
 
+async def best_tier() -> Tier:
+    bubblewrap = Bubblewrap()
+    if "bubblewrap" not in _reasons:
+        _reasons["bubblewrap"] = await bubblewrap.probe()
+    return bubblewrap if _reasons["bubblewrap"] is None else await working_tier("landlock")
+
+
 @pytest.fixture
 async def make_pool() -> AsyncIterator[Callable[..., Pool]]:
-    tier, pools = await working_tier(os.geteuid() == 0), []
+    tier, pools = await best_tier(), []
 
     def make(limits: Limits = AMPLE, **options: int) -> Pool:
         pools.append(Pool(tier, limits, **options))

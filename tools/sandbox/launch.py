@@ -59,7 +59,10 @@ async def start_worker(job: Callable[[], WorkerProcess]) -> WorkerProcess:
 
     A start that nobody waits for any more ends when its worker is collected.
     """
-    process = await asyncio.wrap_future(_starter().submit(job))
+    try:
+        process = await asyncio.wrap_future(_starter().submit(job))
+    except OSError as error:  # no descriptors left, no room for a folder
+        raise WorkerFailed(f"The sandbox could not be started: {error}.") from error
     await process.ready()
     return process
 

@@ -18,11 +18,11 @@ from maieutic.tools.sandbox.tier import NO_BINDS, STATE_KEPT, Binds, Execution, 
 from maieutic.tools.sandbox.worker_process import cut
 
 if TYPE_CHECKING:
-    from pydantic_monty import AsyncMonty, AsyncMontySession
+    from pydantic_monty import AsyncMonty, AsyncMontySession, MountDir
 
 _ABOUT = (
     "This is a small Python: of the standard library only math, re, json, datetime, random and a few more are there, "
-    "and neither numpy nor any other package; there are no files and no network."
+    "and neither numpy nor any other package; there is no network, and no file but those in the folder in."
 )
 _ECHO = "{head}_ = ({last}\n)\nif _ is not None: print(repr(_))\nNone"
 _ERRORS_SHOWN = 4000
@@ -50,10 +50,8 @@ class Monty:
         return None if execution.output == "42\n" else f"it does not compute: {execution.output.strip()}"
 
     async def start(self, limits: Limits, preload: Sequence[str] = (), binds: Binds = NO_BINDS) -> "MontyWorker":
-        if binds:
-            raise WorkerFailed("The sandbox could not be started: monty has no files, so none can be given to it.")
         try:
-            from pydantic_monty import AsyncMonty, MontyError
+            from pydantic_monty import AsyncMonty, MontyError, MountDir
         except ImportError as error:
             raise WorkerFailed("pydantic-monty is not installed (pip install 'maieutic[monty]')") from error
         seconds = limits.seconds
@@ -72,7 +70,8 @@ class Monty:
             await session.__aenter__()
         except (OSError, RuntimeError, TimeoutError, MontyError) as error:
             raise WorkerFailed(f"The sandbox could not be started: {error}.") from error
-        return MontyWorker(pool, session, limits)
+        mounts = [MountDir(host_path=out, virtual_path=inside, mode="read-only") for inside, out in binds.items()]
+        return MontyWorker(pool, session, limits, mounts)
 
 
 class MontyWorker:
@@ -80,7 +79,10 @@ class MontyWorker:
 
     scratch = None
 
-    def __init__(self, pool: "AsyncMonty", session: "AsyncMontySession", limits: Limits) -> None:
+    def __init__(
+        self, pool: "AsyncMonty", session: "AsyncMontySession", limits: Limits, mounts: "list[MountDir]"
+    ) -> None:
+        self._mounts = mounts
         self._pool: Any = pool
         self._session: Any = session
         self._limits = limits
@@ -107,6 +109,8 @@ class MontyWorker:
 
     def kill(self) -> None:
         session, self._session, self._pool = self._session, None, None
+        for mount in self._mounts:
+            mount.close()
         pid = session.worker_pid if session is not None else None
         if pid is not None:
             try:
@@ -119,7 +123,7 @@ class MontyWorker:
 
         try:
             async with asyncio.timeout(2 * self._limits.seconds + 2 * self._limits.grace):
-                await self._session.feed_run(code, print_callback=printed)
+                await self._session.feed_run(code, print_callback=printed, mount=self._mounts, cwd="/")
         except TimeoutError:
             return "killed", ""
         except MontyCrashedError as error:
