@@ -16,6 +16,9 @@ SHIPPED = {
     "debater": "maieutic.agents.debater:Debater",
     "judge": "maieutic.agents.judge:Judge",
     "refiner": "maieutic.agents.refiner:Refiner",
+    "reranker": "maieutic.agents.reranker:ListwiseReranker",
+    "rewriter": "maieutic.agents.rewriter:Rewriter",
+    "setwise-reranker": "maieutic.agents.reranker:SetwiseReranker",
     "solver": "maieutic.agents.solver:Solver",
 }
 ENTRY_POINTS = "maieutic.agents"
