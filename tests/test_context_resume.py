@@ -1,28 +1,22 @@
 """Going on with a thought: the three ways to make its prompt, and what the trace says of each."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maieutic.budget import Account, Budget
-from maieutic.context import Branch, Context, RunState, Utterance
+from maieutic.context import Utterance
 from maieutic.errors import ModelError
-from maieutic.events import EventStream
 from maieutic.llm.in_box.model import InBoxModel
-from maieutic.llm.model import Model
 from maieutic.llm.profile import Profile
 from maieutic.llm.registry import Resolved
 from maieutic.llm.scripted import MESSAGE_END, ScriptedModel, decode, encode
 from maieutic.llm.server.client import OpenAICompatibleModel
-from maieutic.tasks.task import Task
-from maieutic.tools.tool import Session
-from maieutic.trace.reader import TraceReader
-from maieutic.trace.record import Parent, RunHeader, RunRecord
-from maieutic.trace.writer import TraceStore
-from maieutic.types import Completion, Message, Sampling
+from maieutic.trace.record import Parent, RunRecord
+from maieutic.types import Completion, Message, Request, Sampling
+from tests.support.contexts import open_context
 from tests.support.server import Answer, FakeServer
 
 MESSAGES: tuple[Message, ...] = (
@@ -34,23 +28,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Open:
-    """A context of its own, and the run as it was recorded, once the block is left."""
-
-    @asynccontextmanager
-    async def open_(
-        model: Model, recorded: list[RunRecord], sampling: Sampling = Sampling(), **roles: Resolved
-    ) -> AsyncIterator[Context]:
-        models = {"": Resolved(model, Profile(kind="scripted", replies="")), **roles}
-        with TraceStore(tmp_path / "traces") as store:
-            trace = store.open_run(RunHeader("r1", "t1"))
-            task = Task(question="4 + 3 - 2?").public()
-            run = RunState("r1", task, models, {}, trace, EventStream(), seed=1, sampling=sampling)
-            yield Context(run, Branch("", Account(Budget()), Session()))
-            trace.finish()
-        with TraceReader(tmp_path / "traces") as reader:
-            recorded.append(reader.run("r1"))
-
-    return open_
+    return partial(open_context, tmp_path / "traces")
 
 
 @pytest.fixture
@@ -88,7 +66,7 @@ async def test_thinking_longer_each_time(opened: Open, in_box: InBoxModel) -> No
     assert three.request.prompt_ids is not None
     assert three.request.prompt_ids[: len(two.request.prompt_ids)] == two.request.prompt_ids
     assert two.parents == (Parent(first.call_id, "continuation"),) and not two.gold_in_context
-    kept = len(one.completion.token_ids) - 1
+    kept = len(one.completion.token_ids or ()) - 1
     expected = {"resumed": first.call_id, "how": "tokens", "kept": kept, "addition": "\n5 - 2 = "}
     assert note_of(run, second) == expected
 
@@ -144,7 +122,7 @@ async def test_a_thought_that_the_template_opens_stays_one_with_a_model_that_ope
     class Opens(ScriptedModel):
         """Its template begins every reply with a thought."""
 
-        async def render(self, request: Any) -> tuple[int, ...]:
+        async def render(self, request: Request) -> tuple[int, ...]:
             return await super().render(request) + encode("<think>\n")
 
     plain, opens = ScriptedModel("on", name="plain"), Opens("on", name="opens")
