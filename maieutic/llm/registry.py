@@ -106,7 +106,7 @@ def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, st
 
         if not is_provider(profile.model):
             raise UnknownName("model", name, [*model_names(settings), *FORMS])
-        return ProviderModel(name, profile, key)
+        return ProviderModel(name, profile, key, env=env)
     return _at_servers(name, profile, _addresses(name, profile, env), key)
 
 

@@ -1,0 +1,60 @@
+"""The providers known by name: how each is reached, whose key it takes, and what it does with a request."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from maieutic.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider.
+
+    `title` is what people call it, `route` litellm's name for its chat, `keys` the variables that may hold its key,
+    first one first. `refuses` are sampling fields that it answers with an error, so that they are not sent. `logprobs`
+    and `reasoning` say whether it returns them; `prefill` whether it goes on from an open message.
+    """
+
+    title: str
+    route: str
+    keys: tuple[str, ...]
+    refuses: frozenset[str] = frozenset()
+    logprobs: bool = False
+    reasoning: bool = False
+    prefill: bool = False
+    keyless: bool = False
+
+
+PROVIDERS = {
+    "openai": Provider("OpenAI", "openai", ("OPENAI_API_KEY",), frozenset({"top_k"}), logprobs=True),
+    "anthropic": Provider("Anthropic", "anthropic", ("ANTHROPIC_API_KEY",), frozenset({"seed"}), reasoning=True),
+    "gemini": Provider("Google Gemini", "gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), logprobs=True, reasoning=True),
+    "ollama": Provider("Ollama", "ollama_chat", ("OLLAMA_API_KEY",), reasoning=True, keyless=True),
+    "mistral": Provider("Mistral", "mistral", ("MISTRAL_API_KEY",), frozenset({"top_k"}), reasoning=True, prefill=True),
+}
+
+
+def provider_of(model: str) -> Provider | None:
+    """The provider in `provider/name`, where it is one of those known by name."""
+    return PROVIDERS.get("ollama" if model.startswith("ollama_chat/") else model.partition("/")[0])
+
+
+def routed(model: str) -> str:
+    """The model's name as litellm wants it: Ollama's chat has a prefix of its own."""
+    known, name = provider_of(model), model.partition("/")[2]
+    return f"{known.route}/{name}" if known else model
+
+
+def provider_key(name: str, model: str, own_server: bool, env: Mapping[str, str] = os.environ) -> str | None:
+    """The key in the provider's own variable. Raises ConfigError, naming the variable, where it is needed and missing.
+
+    A server of one's own (`own_server`) may need none; providers that are not known by name are left to litellm.
+    """
+    known = provider_of(model)
+    if known is None:
+        return None
+    found = next((env[variable] for variable in known.keys if env.get(variable)), None)
+    if found is None and not (known.keyless or own_server):
+        raise ConfigError(f"The model {name!r} needs a key: set the environment variable {known.keys[0]}.")
+    return found
