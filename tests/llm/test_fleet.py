@@ -14,14 +14,27 @@ from typing import Any
 import pytest
 
 from maieutic.errors import ModelError
+from maieutic.llm.model import TokenModel
 from maieutic.llm.profile import Profile
+from maieutic.llm.scripted import ScriptedModel
 from maieutic.llm.server.fleet import Fleet
 from maieutic.llm.server.member import Member
-from maieutic.llm.server.routing import SLACK
+from maieutic.llm.server.routing import RAW_PREFIX, SLACK, pick, prefix_of
 from maieutic.types import Completion, Delta, Message, Request
+from tests.support.raw_server import RawServer, read_request, response
 from tests.support.server import Answer, FakeServer
 
 SYSTEM: Message = {"role": "system", "content": "Solve."}
+
+
+class ScriptedServer(ScriptedModel):
+    """A scripted model that says what it serves, as a server does."""
+
+    def __init__(self) -> None:
+        super().__init__("4")
+
+    async def served(self) -> list[str]:
+        return ["m"]
 
 
 class Naps:
@@ -57,8 +70,6 @@ def member_of(fleet: Fleet, server: FakeServer) -> Member:
 
 def question_for(fleet: Fleet, server: FakeServer) -> Request:
     """A question whose prefix belongs to this server."""
-    from maieutic.llm.server.routing import pick, prefix_of
-
     return next(q for q in map(question, range(1000)) if pick(prefix_of(q), fleet.members).url == server.url)
 
 
@@ -407,3 +418,52 @@ def test_a_fleet_outlives_its_event_loop() -> None:
 
         assert [asyncio.run(ask(end)).text for end in (False, True)] == ["hello", "hello"]
     gc.collect()
+
+
+async def test_tokens_are_at_hand_whichever_server_answers() -> None:
+    with FakeServer() as gone:
+        pass
+    with FakeServer() as there:
+        fleet: TokenModel = fleet_of(gone, there)
+        assert await fleet.encode("hi") == tuple(b"hi")
+        assert await fleet.decode(tuple(b"hi")) == "hi"
+        ids = await fleet.render(question(1))
+        raw = Request((), prompt_ids=ids)
+        completion = await fleet.sample(raw)
+        await fleet.close()
+    assert completion.prompt_token_ids == ids and completion.extra["server"] == there.url
+
+
+async def test_raw_prompts_stay_with_their_prefix_too() -> None:
+    with serving(*[Answer("4")] * 3) as servers:
+        fleet = fleet_of(*servers)
+        places = []
+        for i in range(12):
+            prompts = [tuple(range(i, i + RAW_PREFIX)) + tail for tail in ((), (7,), (8, 9))]
+            where = {(await fleet.sample(Request((), prompt_ids=ids))).extra["server"] for ids in prompts}
+            assert len(where) == 1
+            places += where
+        await fleet.close()
+    assert len(set(places)) > 1
+
+
+async def test_servers_that_list_no_models_are_believed() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(response() if await read_request(reader) else response(b"{}", status="404 Not Found"))
+
+    with RawServer(answer) as a, RawServer(answer) as b:
+        fleet = Fleet.of("f", Profile(kind="openai-compatible", model="m"), [a.url, b.url])
+        assert {(await fleet.sample(question(i))).text for i in range(12)} == {"4"}
+        assert not any(member.out for member in fleet.members)
+        await fleet.close()
+
+
+def test_a_server_that_leaves_moves_only_its_own_share() -> None:
+    everyone = [Member(f"http://gpu{i}:8000/v1", ScriptedServer()) for i in range(5)]
+    prefixes = [prefix_of(question(i)) for i in range(1000)]
+    before = [pick(prefix, everyone) for prefix in prefixes]
+    after = [pick(prefix, everyone[1:]) for prefix in prefixes]
+    shares = [before.count(member) for member in everyone]
+    assert all(130 < share < 270 for share in shares)
+    assert all(now is then for then, now in zip(before, after, strict=True) if then is not everyone[0])

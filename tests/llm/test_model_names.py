@@ -6,6 +6,7 @@ from maieutic.errors import ConfigError, UnknownName
 from maieutic.llm.profile import Profile
 from maieutic.llm.registry import find_profile, model_names, resolve_model
 from maieutic.llm.server.client import OpenAICompatibleModel
+from maieutic.llm.server.fleet import Fleet
 from maieutic.settings import Settings
 from maieutic.types import Request
 from tests.support.server import Answer, FakeServer
@@ -57,6 +58,7 @@ async def test_a_profile_in_a_file_and_a_scripted_model(settings: Settings, tmp_
         ("vllm/org/qwen@http://gpu:1/v1", Profile(kind="vllm", model="org/qwen", base_url="http://gpu:1/v1")),
         ("vllm@http://gpu:1", Profile(kind="vllm", base_url="http://gpu:1")),
         ("openai-compatible/x@https://h/v1", Profile(kind="openai-compatible", model="x", base_url="https://h/v1")),
+        ("vllm/q@http://a:1, http://b:2,", Profile(kind="vllm", model="q", base_urls=("http://a:1", "http://b:2"))),
         ("anthropic/claude", Profile(kind="litellm", model="anthropic/claude")),
         ("openrouter/org/name", Profile(kind="litellm", model="openrouter/org/name")),
     ],
@@ -75,6 +77,20 @@ async def test_a_server_by_its_url_and_by_the_environment(settings: Settings) ->
     assert [headers["Authorization"] for headers in server.headers] == ["Bearer k", "Bearer k"]
 
 
+async def test_several_servers_by_their_urls_the_environment_and_a_profile(settings: Settings) -> None:
+    with FakeServer(Answer("4")) as a, FakeServer(Answer("4")) as b:
+        both = f"{a.url},{b.url}"
+        write(settings, "two.yaml", f"kind: vllm\nmodel: m\nbase_urls: [{both}]")
+        for name, env in [(f"vllm/m@{both}", {}), ("vllm/m", {"MAIEUTIC_BASE_URL": both}), ("two", {})]:
+            model = resolve_model(name, settings, {"MAIEUTIC_API_KEY": "k", **env}).model
+            assert isinstance(model, Fleet) and [m.url for m in model.members] == [a.url, b.url]
+            assert (await model.sample(REQUEST)).extra["server"] in (a.url, b.url)
+            assert model.name == name
+            await model.close()
+        assert isinstance(resolve_model(f"vllm/m@{a.url},{a.url}", settings, {}).model, OpenAICompatibleModel)
+    assert {h.get("Authorization") for server in (a, b) for h in server.headers} <= {"Bearer k", None}
+
+
 def test_vllm_alone_is_the_server_on_this_machine(settings: Settings) -> None:
     assert isinstance(resolve_model("vllm", settings, {}).model, OpenAICompatibleModel)
 
@@ -90,6 +106,7 @@ def test_an_unknown_name_gets_the_known_ones(settings: Settings) -> None:
         ("openai-compatible/x", "needs its server's address: add @URL or set MAIEUTIC_BASE_URL"),
         ("vllm/x@gpu:8000", "needs an address after the @, as in vllm/x@http://localhost:8000/v1"),
         ("vllm/x@http://me:secret@gpu", "user name or password"),
+        ("vllm/x@http://a,gpu:8000", "needs an address after the @"),
         ("missing.yaml", "missing.yaml can't be read: No such file or directory"),
     ],
 )
@@ -112,6 +129,9 @@ def test_a_key_that_is_not_set_is_named(settings: Settings) -> None:
         ("kind: litellm", "mine.yaml, line 1: a profile of kind litellm needs model"),
         ("kind: scripted", "needs replies"),
         ("kind: vllm\nbase_url: gpu:8000", "base_url must start with http"),
+        ("kind: vllm\nbase_urls: [http://a, gpu:8000]", "base_urls must start with http"),
+        ("kind: vllm\nbase_url: http://a\nbase_urls: [http://b]", "both given: list all servers in base_urls"),
+        ("kind: in-box\nbase_urls: [http://b]", "base_urls is for servers"),
         (
             "kind: vllm\nsampling:\n  temprature: 1",
             "line 3: there is no field 'sampling.temprature'. Did you mean 'temp",
