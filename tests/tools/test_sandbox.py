@@ -114,8 +114,8 @@ async def test_a_bound_file_can_be_read_and_not_written(tier: Bubblewrap, tmp_pa
     given.write_text("a,b")
     worker = await tier.start(Limits(), binds={"/in/data.csv": given})
     try:
-        assert (await worker.run("open('/in/data.csv').read()")).output == "'a,b'\n"
-        assert "OSError" in (await worker.run("open('/in/data.csv', 'w')")).output
+        assert (await worker.run("open('in/data.csv').read()")).output == "'a,b'\n"
+        assert "Error: [Errno" in (await worker.run("open('in/data.csv', 'w')")).output
     finally:
         worker.kill()
     assert given.read_text() == "a,b"

@@ -104,8 +104,8 @@ class Bubblewrap:
             for folder in reversed(Path(inside).parents[:-1]):
                 command += ["--perms", "0755", "--dir", str(folder)]
             command += ["--ro-bind", str(outside), inside]
-            if inside.count("/") == 1:  # found below the working directory too, as in tiers that can't mount
-                command += ["--symlink", inside, f"/tmp{inside}"]
+        for first in sorted({Path(inside).parts[1] for inside in binds} - {"site", "tmp"}):
+            command += ["--symlink", f"/{first}", f"/tmp/{first}"]  # found there too, as in tiers that can't mount
         return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--setenv", "LD_LIBRARY_PATH", LIBRARIES]
 
 

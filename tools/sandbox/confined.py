@@ -122,7 +122,7 @@ def _config(
         "landlock": landlock.rules(landlock.abi(), folders, {**files, "/dev/null": landlock.USE}),
         "filter": seccomp.compute_filter(platform.machine(), pid, owns_files=uid is None),
         "rlimits": limited,
-        "path": [str(_site())],
+        "path": [str(_site()), str(home / "work" / "site")],
         "environment": {"HOME": str(home / "work"), "TMPDIR": str(home / "work")},
         "preload": preload,
     }

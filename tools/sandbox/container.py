@@ -69,7 +69,7 @@ class Container:
     def command(self, name: str, limits: Limits, binds: Binds) -> list[str]:
         """The command line that runs one worker in a container of this name."""
         mounts = {WORKER: os.path.abspath(worker.__file__), **{inside: str(path) for inside, path in binds.items()}}
-        mounts |= {f"/tmp{inside}": str(path) for inside, path in binds.items() if inside.count("/") == 1}
+        mounts |= {f"/tmp{inside}": str(path) for inside, path in binds.items()}
         megabytes = limits.memory >> 20
         command = [self.name, "run", "--rm", "--interactive", "--pull", "never", "--name", name]
         command += ["--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]

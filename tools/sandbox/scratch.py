@@ -66,7 +66,10 @@ class Scratch:
 
     def copy(self, name: str, to: BinaryIO, limit: int) -> int | None:
         """Copy a file, at most `limit` bytes of it, and say how many; None where there is no such file any more."""
-        with suppress(OSError), _opened(self.fd, Path(name)) as fd:
+        way = Path(name)
+        if way.is_absolute() or ".." in way.parts:
+            return None
+        with suppress(OSError), _opened(self.fd, way) as fd:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return None
             copied = 0

@@ -146,7 +146,7 @@ class WorkerProcess:
             reason = f"it was not ready after {_START_SECONDS:g} s"
         except OSError:
             lines = [line for line in self._read().strip().splitlines() if not line.startswith("Run '")]
-            reason = lines[-1] if lines else "it ended at once without a word"
+            reason = lines[-1].rstrip(".") if lines else "it ended at once without a word"
         except BaseException:
             self.kill()
             raise
