@@ -63,7 +63,7 @@ async def test_thinking_longer_each_time(opened: Open, in_box: InBoxModel) -> No
     assert two.request.prompt_ids == start + await in_box.encode("\n5 - 2 = ")
     assert two.completion and two.completion.prompt_token_ids == two.request.prompt_ids
     assert two.request.messages[-1] == {"role": "assistant", "content": first.text + "\n5 - 2 = "}
-    assert three.request.prompt_ids is not None
+    assert two.request.prompt_ids and three.request.prompt_ids
     assert three.request.prompt_ids[: len(two.request.prompt_ids)] == two.request.prompt_ids
     assert two.parents == (Parent(first.call_id, "continuation"),) and not two.gold_in_context
     kept = len(one.completion.token_ids or ()) - 1

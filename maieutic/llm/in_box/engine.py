@@ -120,8 +120,8 @@ def choose(
     wide = logits.astype(np.float64)
     wide -= wide.max(axis=1, keepdims=True)
     logprobs = wide - np.log(np.exp(wide).sum(axis=1, keepdims=True))
-    for row, token in forbidden:
-        wide[row, token] = -np.inf
+    for at in forbidden:
+        wide[at] = -np.inf
     tokens = wide.argmax(axis=1)
     for row in np.flatnonzero(temperatures > 0):
         weights = np.exp(wide[row] / temperatures[row])
