@@ -79,6 +79,7 @@ LOOPS: dict[str, Make] = {
     "digits": lambda r: forever(str(r.randint(0, 999))),
     "signs": lambda r: forever(r.choice(("-", "\\n ", "| ", "🙂", "\n", "=", "…", "\t\t"))),
     "a line of code": lambda r: forever(f"    x = solve(x, {r.randint(1, 9)})\n"),
+    "an equation": lambda r: forever(f"So {r.choice('xyz')} = {r.randint(1, 99)}, {r.choice(('', 'right'))}\n"),
     "a row of JSON": lambda r: forever(f'{{"name": "{r.choice(WORDS)}", "value": {r.randint(1, 99)}}}, '),
     "a closing tag": lambda r: forever(r.choice(("</div>\n", "\\end{aligned}\n", "}\n"))),
 }
@@ -149,6 +150,13 @@ def matrix(rng: random.Random) -> str:
     return "\n".join(" ".join(["0"] * i + [value] + ["0"] * (size - i - 1)) for i in range(size))
 
 
+def rows(rng: random.Random) -> str:
+    """Data that happens to be the same in every row."""
+    a, b, c = rng.sample(WORDS, 3)
+    row = rng.choice((f'{{"{a}": 0, "{b}": null}},', f"{a},{b},{c},0,0", f"- {a}: none", f"    {a}.append({b})"))
+    return "\n".join([row] * rng.randint(2, 40))
+
+
 def circling(rng: random.Random) -> str:
     """A thought that comes back to the same phrases, but not to nothing else."""
     return " ".join(f"{rng.choice(WAITS)} {prose(rng, rng.randint(1, 3))}" for _ in range(60))
@@ -170,6 +178,7 @@ TEXTS: dict[str, Make] = {
     "code with repeated lines": program,
     "a JSON array of records": records,
     "a JSON array of zeros": lambda r: "[" + ", ".join(["0"] * r.randint(10, 300)) + "]",
+    "rows that are all the same": rows,
     "a matrix": matrix,
     "a periodic decimal": lambda r: f"1/{r.choice((3, 7, 9, 11))} = 0." + str(r.randint(1, 999)) * r.randint(10, 200),
     "lines across the page": lambda r: "\n\n".join(f"{prose(r, 2)}\n{r.choice('-=*~') * 80}" for _ in range(20)),

@@ -9,8 +9,9 @@ alarm costs an answer and a late one only tokens, so the thresholds are high:
 |---|---|
 | prose, word for word | 10 times and 300 characters, or 4 times and 3,000 characters |
 | prose, but for numbers that count up by one | 100 times |
-| fewer than four different words, or more signs than words | 150 times and 1,000 characters |
-| no words at all | 100 times and 2,000 characters |
+| with fewer words, or with more signs than words | 50 times and 1,000 characters |
+| with one word only | 150 times and 1,000 characters |
+| without any | 100 times and 2,000 characters |
 
 Each word, number or sign is compared once with what came a period before, and its last four are looked up once: the
 time is linear in the text. A period is at most 512 units long.
@@ -32,7 +33,8 @@ NATIVE: dict[str, Any] = {"min_pattern_size": 20, "max_pattern_size": 40, "min_c
 PROSE_TIMES, PROSE_LENGTH = 10, 300
 LONG_TIMES, LONG_LENGTH = 4, 3000
 NUMBERED_TIMES = 100
-SIGNS_TIMES, SIGNS_LENGTH = 150, 1000
+SIGNS_TIMES, SIGNS_LENGTH = 50, 1000
+WORD_TIMES, WORD_LENGTH = 150, 1000
 WORDLESS_TIMES, WORDLESS_LENGTH = 100, 2000
 PROSE_WORDS = 4
 
@@ -149,6 +151,8 @@ class _Run:
             return (times >= PROSE_TIMES and length >= PROSE_LENGTH) or (times >= LONG_TIMES and length >= LONG_LENGTH)
         if self.counting:
             return False
+        if len(set(words)) == 1:
+            return times >= WORD_TIMES and length >= WORD_LENGTH
         if words:
             return times >= SIGNS_TIMES and length >= SIGNS_LENGTH
         return times >= WORDLESS_TIMES and length >= WORDLESS_LENGTH

@@ -18,6 +18,7 @@ from maieutic.settings import load_yaml
 
 HERE = Path(__file__).parent
 REASON = "vLLM is not started here: `make test-vllm` runs these against a real server"
+PROCESSORS = ("maieutic_logits:ReflectionPenalty", "maieutic_script:ScriptedTokens")  # the second is for tests alone
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,7 +60,8 @@ class Home:
 class Server:
     """The server: `url` ends in /v1, `model` is the name it serves, `profile` the name for --model in `home`.
 
-    It serves the in-box checkpoint in float32, takes adapters, and has the logits processors of Maieutic.
+    It serves the in-box checkpoint in float32, takes adapters, and has the logits processors of Maieutic, the one that
+    makes it say what a test wants (`vllm_xargs: {"script_tokens": [ids]}`) among them.
     """
 
     url: str
@@ -80,7 +82,8 @@ class Server:
 def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = Home(tmp_path_factory.mktemp("vllm") / "home")
     try:
-        started = home.maieutic("model", "up", "in-box", "--cpu", "--adapters", "--json", "--timeout", "450")
+        up = ("model", "up", "in-box", "--cpu", "--adapters", "--json", "--timeout", "450")
+        started = home.maieutic(*up, "--", "--logits-processors", *PROCESSORS)
         assert started.code == 0, started.err
         said = json.loads(started.out)
         yield Server(said["url"], said["name"], said["name"], home)
