@@ -100,26 +100,33 @@ class Member:
         await self.model.close()
 
     async def _look(self) -> bool:
+        was_out = self.out
+        found = await self._ask_what_is_served()
+        if found is None:
+            if self.out:
+                self._come_back()
+            return True
+        if was_out and not self.out:  # a call was answered meanwhile
+            return True
+        self._go_out()
+        self._leave_out(found)
+        return False
+
+    async def _ask_what_is_served(self) -> str | None:
+        """None where it is there and serves what it should; otherwise what is wrong with it."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 self.names = await self.model.served()
         except TimeoutError:
-            return self._still_gone(f"it says nothing for {PROBE_SECONDS:g} s")
+            return f"it says nothing for {PROBE_SECONDS:g} s"
         except ModelError as error:
             if not _lists_nothing(error):
-                return self._still_gone(reason(error))
+                return reason(error)
             self.names = None
         self.reached = True
         if self.expected and self.names is not None and self.expected not in self.names:
-            return self._still_gone(f"it serves {', '.join(self.names) or 'nothing'} now")
-        if self.out:
-            self._come_back()
-        return True
-
-    def _still_gone(self, why: str) -> bool:
-        self._go_out()
-        self._leave_out(why)
-        return False
+            return f"it serves {', '.join(self.names) or 'nothing'} now"
+        return None
 
     def _go_out(self) -> None:
         self._failures += 1
