@@ -80,7 +80,7 @@ async def collect(
             graph=graph,
             graph_settings=compiled.settings.model_dump(mode="json"),
             model=runner.models[""].model.name,
-            tools=list(runner.tools),
+            tools=[one if isinstance(one, str) else one.name for one in tools],
             sampling=asdict(sampling),
             budget=asdict(budget or Budget()),
             samples=samples,
