@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import re
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -33,11 +34,15 @@ LOGPROBS = ("logprobs", "top_logprobs")  # logprobs are asked for by default
 # Fields that a model may refuse by name although its provider knows them; it is then asked without.
 OPTIONAL = re.compile(r"\b(top_k|seed|random_seed|(?:top_|response_?)?logprobs)\b", re.IGNORECASE)
 
+ITS_WARNINGS = (
+    r"Accessing the 'model_\w*fields' attribute on the instance is deprecated",
+    r"Item '\w+' on TypedDict class 'ChatCompletion\w+' is using the `ReadOnly` qualifier",
+)
+
 
 def load_litellm() -> Any:
     """litellm, kept from fetching its price list, reading `.env` files, reporting and printing. Raises MissingExtra."""
-    if find_spec("litellm") is None:
-        raise MissingExtra("A model of another provider", "providers")
+    _require_litellm()
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     import litellm
@@ -45,14 +50,24 @@ def load_litellm() -> Any:
     if "LITELLM_LOG" not in os.environ:
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for message in ITS_WARNINGS:  # also those of parts that it imports only while an answer streams
+        warnings.filterwarnings("ignore", message)
     litellm.suppress_debug_info = True
     return litellm
 
 
 def is_provider(name: str) -> bool:
     """Whether litellm knows the provider in `provider/name`. Raises MissingExtra."""
+    if provider_of(name) is not None:  # without the seconds that its import takes
+        _require_litellm()
+        return True
     litellm = load_litellm()
     return name.partition("/")[0] in {getattr(p, "value", p) for p in litellm.provider_list}
+
+
+def _require_litellm() -> None:
+    if find_spec("litellm") is None:
+        raise MissingExtra("A model of another provider", "providers")
 
 
 class ProviderModel:
@@ -71,10 +86,10 @@ class ProviderModel:
     ) -> None:
         self.name = name
         self._profile = profile
-        self._litellm = load_litellm()
         self._provider = provider_of(profile.model)
         self._model = routed(profile.model)
         self._key = api_key or provider_key(name, profile.model, profile.base_url is not None, env)
+        self._litellm = load_litellm()
         if self._provider is None and self._key is None and profile.base_url is None:
             self._check_key()
         self._sleep = sleep

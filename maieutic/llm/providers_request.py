@@ -1,6 +1,7 @@
 """A request as a provider takes it: litellm's arguments, and what of the request was not taken."""
 
 import hashlib
+import json
 import re
 from collections import OrderedDict
 from typing import Any
@@ -97,12 +98,26 @@ def not_sent(request: Request, sent: Json) -> list[str]:
 def _message(message: Message, provider: Provider | None, thoughts: Thoughts) -> Json:
     plain: Json = {name: value for name, value in message.items() if name != "reasoning"}
     plain.update(thoughts.of(message))
-    if provider is not None and provider.route == "mistral":
-        if calls := plain.get("tool_calls"):
-            plain["tool_calls"] = [{**call, "id": nine(call["id"])} for call in calls]
+    if provider is None or provider.route == "openai":
+        return plain
+    if calls := plain.get("tool_calls"):
+        plain["tool_calls"] = [_call(call) for call in calls]
+    if provider.route == "mistral":
+        if calls:
+            plain["tool_calls"] = [{**call, "id": nine(call["id"])} for call in plain["tool_calls"]]
         if "tool_call_id" in plain:
             plain["tool_call_id"] = nine(plain["tool_call_id"])
     return plain
+
+
+def _call(call: Json) -> Json:
+    """A call whose arguments are an object, as these providers want it: malformed ones become its only field."""
+    raw = call["function"].get("arguments") or "{}"
+    try:
+        fine = isinstance(json.loads(raw), dict)
+    except ValueError:
+        fine = False
+    return {**call, "function": {**call["function"], "arguments": raw if fine else json.dumps({"malformed": raw})}}
 
 
 def nine(call_id: str) -> str:

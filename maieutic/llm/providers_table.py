@@ -12,26 +12,24 @@ class Provider:
     """One provider.
 
     `title` is what people call it, `route` litellm's name for its chat, `keys` the variables that may hold its key,
-    first one first. `refuses` are sampling fields that it answers with an error, so that they are not sent. `logprobs`
-    and `reasoning` say whether it returns them; `prefill` whether it goes on from an open message.
+    first one first; `keyless` says that it needs none. `refuses` are sampling fields that it answers with an error, so
+    that they are not sent. `prefill` says whether it goes on from an open message.
     """
 
     title: str
     route: str
     keys: tuple[str, ...]
     refuses: frozenset[str] = frozenset()
-    logprobs: bool = False
-    reasoning: bool = False
     prefill: bool = False
     keyless: bool = False
 
 
 PROVIDERS = {
-    "openai": Provider("OpenAI", "openai", ("OPENAI_API_KEY",), frozenset({"top_k"}), logprobs=True),
-    "anthropic": Provider("Anthropic", "anthropic", ("ANTHROPIC_API_KEY",), frozenset({"seed"}), reasoning=True),
-    "gemini": Provider("Google Gemini", "gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), logprobs=True, reasoning=True),
-    "ollama": Provider("Ollama", "ollama_chat", ("OLLAMA_API_KEY",), reasoning=True, keyless=True),
-    "mistral": Provider("Mistral", "mistral", ("MISTRAL_API_KEY",), frozenset({"top_k"}), reasoning=True, prefill=True),
+    "openai": Provider("OpenAI", "openai", ("OPENAI_API_KEY",), frozenset({"top_k"})),
+    "anthropic": Provider("Anthropic", "anthropic", ("ANTHROPIC_API_KEY",), frozenset({"seed"})),
+    "gemini": Provider("Google Gemini", "gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
+    "ollama": Provider("Ollama", "ollama_chat", ("OLLAMA_API_KEY",), keyless=True),
+    "mistral": Provider("Mistral", "mistral", ("MISTRAL_API_KEY",), frozenset({"top_k"}), prefill=True),
 }
 
 

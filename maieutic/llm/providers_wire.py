@@ -227,7 +227,7 @@ def described(data: bytes | str) -> str:
         return "nothing"
     if text.startswith("<"):
         start = text.lower().find("<title>")
-        title = text[start + 7 :].partition("<")[0].strip() if start >= 0 else ""
+        title = " ".join(text[start + 7 :].partition("<")[0].split()) if start >= 0 else ""
         return f"an HTML page ({title[:80]!r})" if title else "an HTML page"
     return json.dumps(text[:80], ensure_ascii=False)
 

@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Any
 
-from tests.support.provider_formats import MODEL, Format, Json, Said, pieces, sse
+from tests.support.provider_formats import MODEL, Format, Json, Refused, Said, pieces, sse
 
 SIGNED = "dGhvdWdodA=="
 NOT_ITS_OWN = base64.b64encode(b"skip_thought_signature_validator").decode()
@@ -29,7 +29,7 @@ class Gemini(Format):
     def check(self, path: str, headers: dict[str, str], body: Json, key: str | None) -> bool:
         lower = {name.lower(): value for name, value in headers.items()}
         if key is not None and lower.get("x-goog-api-key") != key and f"key={key}" not in path:
-            raise self.refuse(401, "API key not valid. Please pass a valid API key.")
+            raise Refused(400, json.loads(self.error(401, "API key not valid. Please pass a valid API key.")))
         model, _, method = path.partition("?")[0].removeprefix("/v1beta/models/").partition(":")
         if model != MODEL and not model.startswith("gemini"):
             raise self.refuse(404, f"models/{model} is not found for API version v1beta")
