@@ -127,13 +127,17 @@ class FakeServer:
         self._started.set()
         await self._stop.wait()
         await site.stop()
-        for _ in range(8):  # connections that are just being accepted are closed with the others
-            await asyncio.sleep(0)
-        held = [c.transport for c in runner.server.connections if c.transport] if runner.server else []
+        await self._hang_up(runner)
         await runner.cleanup()
-        for transport in held:
-            transport.abort()
-        await asyncio.sleep(0)
+
+    async def _hang_up(self, runner: web.AppRunner) -> None:
+        """Close every connection at once, as a killed process does; those that are just being accepted as well."""
+        assert runner.server is not None
+        for wait in (0.0, 0.0, 0.0, 0.0, 0.01, 0.0):
+            for connection in runner.server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+            await asyncio.sleep(wait)
 
     async def _list(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": m, "object": "model"} for m in self.models]})
