@@ -3,16 +3,20 @@
 import asyncio
 import json
 from ast import literal_eval
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from maieutic.llm.scripted import ScriptedModel, call_tool
 from maieutic.tools.python import python, python_tool
 from maieutic.tools.sandbox.pool import Pool
-from maieutic.tools.sandbox.tier import Limits
+from maieutic.tools.sandbox.tier import NO_BINDS, Binds, Limits, Tier, Worker, WorkerFailed
 from maieutic.tools.tool import Session
 from maieutic.types import ToolCall, ToolResult
+from tests.conftest import Ask as RunAsk
+from tests.tools.conftest import best_tier
 
 BRIEF = Limits(seconds=0.3, grace=0.3)
 STOPPED = Limits(seconds=0.3, grace=30)  # the soft time limit alone, however busy the machine
@@ -73,7 +77,7 @@ async def test_state_is_kept(call: Ask) -> None:
         ("print('\\udcff')", "\\udcff"),
         ("import asyncio\nasync def f(): return 7\nasyncio.run(f())", "7"),
         ("len(str(7**10000))", "8451"),
-        ("from multiprocessing.dummy import Pool\nPool(2).map(abs, [-1, 2])", "[1, 2]"),
+        ("from concurrent.futures import ThreadPoolExecutor as T\nlist(T(2).map(abs, [-1, 2]))", "[1, 2]"),
     ],
 )
 async def test_output_and_echo(call: Ask, code: str, content: str) -> None:
@@ -171,12 +175,13 @@ async def test_a_death_between_two_calls_is_told(call: Ask) -> None:
 async def test_meta_is_for_the_trace(call: Ask) -> None:
     meta = (await call("1")).meta
     assert 0 < meta.pop("seconds") < 10
-    assert meta == {"tier": "bubblewrap", "exit": "ok", "fresh": False}
+    assert meta.pop("tier") in ("bubblewrap", "landlock")
+    assert meta == {"exit": "ok", "fresh": False}
 
 
 async def test_sessions_share_nothing(call: Ask) -> None:
-    await call("x = 1; open('/tmp/x', 'w').write('1')", session="a")
-    result = await call("import os\n'x' in globals(), os.path.exists('/tmp/x')", session="b")
+    await call("x = 1; open('x', 'w').write('1')", session="a")
+    result = await call("import os\n'x' in globals(), os.path.exists('x')", session="b")
     assert result.content == "(False, False)"
 
 
@@ -260,3 +265,52 @@ async def test_a_spare_worker_comes_with_what_sessions_used(make_pool: MakePool)
         "(True, False)\n"
     )
     await warmed.close()
+
+
+async def test_a_worker_that_cannot_be_started_in_a_run_is_text_for_the_model(ask: RunAsk) -> None:
+    pool = Pool(Exhausted(await best_tier(), starts=1))
+
+    async def current() -> Pool:
+        return pool
+
+    model = ScriptedModel(
+        [call_tool("python", code="1 + 1"), call_tool("python", code="import os; os._exit(1)"),
+         call_tool("python", code="2 + 2"), "Answer: 4"]
+    )  # fmt: skip
+    result = await ask(model, "tool_loop", tools=[replace(python_tool(current), prepare=None)])
+    said = [request.messages[-1]["content"] for request in model.requests[1:]]
+    assert said[0] == "2" and "died" in str(said[1])
+    assert said[2] == "The sandbox could not be started: no room."
+    assert (result.answer, result.partial) == ("4", False)
+    pool.close()
+
+
+class Exhausted:
+    """A tier of a machine on which only so many workers can be started."""
+
+    def __init__(self, tier: Tier, starts: int) -> None:
+        self.name, self.about, self._tier, self._left = tier.name, tier.about, tier, starts
+
+    async def probe(self) -> str | None:
+        return None
+
+    async def start(self, limits: Limits, preload: Sequence[str] = (), binds: Binds = NO_BINDS) -> Worker:
+        self._left -= 1
+        if self._left < 0:
+            raise WorkerFailed("The sandbox could not be started: no room.")
+        return await self._tier.start(limits, preload, binds)
+
+
+async def test_the_first_session_finds_a_worker_with_numpy(make_pool: MakePool) -> None:
+    pool = make_pool()
+
+    async def current() -> Pool:
+        return pool
+
+    prepare = python_tool(current).prepare
+    assert prepare is not None
+    told = await prepare()
+    assert told is not None and pool.tier.about in told.description
+    interpreter = pool.interpreter()
+    assert (await interpreter.run("import sys; 'numpy' in sys.modules")).execution.output == "True\n"
+    await interpreter.close()
