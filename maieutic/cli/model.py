@@ -88,10 +88,12 @@ def logs(
     if not path.exists():
         servers.get(name)  # says which there are
         raise UserError(f"The server {name} has no log.")
-    print("\n".join(last_lines(tail(path, size=max(n, 1) * 1000), max(n, 0)) if n else []))
+    end = path.stat().st_size
+    for line in last_lines(tail(path, max(n, 1) * 1000, end), n) if n > 0 else ():
+        print(line, flush=follow)
     if follow:
         try:
-            for piece in follow_(path, servers, name):
+            for piece in follow_(path, end, servers, name):
                 print(piece, end="", flush=True)
         except KeyboardInterrupt:
             pass

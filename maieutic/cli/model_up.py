@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from maieutic.cli.codes import INTERRUPTED
 from maieutic.errors import UserError
 from maieutic.serving.adapters import RANKS
 from maieutic.serving.checkpoint import IN_BOX, find_checkpoint
@@ -63,6 +64,9 @@ def bring_up(
         for line in failed.lines:
             print(f"  {line}", file=sys.stderr)
         raise
+    except KeyboardInterrupt:
+        print(f"maieutic: Interrupted: {launch.name} was ended.", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
     if json:
         print(as_json(done.record))
         return

@@ -9,10 +9,10 @@ from maieutic.serving.records import Servers
 POLL = 0.2
 
 
-def follow(path: Path, servers: Servers, name: str) -> Iterator[str]:
-    """What is added to the log from now on, until the server ends."""
+def follow(path: Path, at: int, servers: Servers, name: str) -> Iterator[str]:
+    """What is added to the log beyond the byte `at`, until the server ends."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        file.seek(0, 2)
+        file.seek(at)
         while True:
             record = servers.find(name)
             alive = record is not None and record.session.alive()

@@ -6,6 +6,7 @@ A server is the leader of a session of its own, and vLLM's engine and workers st
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from maieutic.errors import MaieuticError, UserError
 
 PROC = Path("/proc")
+ORPHAN_GRACE = 3.0  # for what is left once the leader has ended
 KILLED_WITHIN = 10.0
 POLL = 0.05
 
@@ -37,24 +39,31 @@ class Session:
         return [pid for pid in numbers if (stat := _stat(pid)) and stat[3] == str(self.pid)]
 
     def stop(self, grace: float) -> None:
-        """End the session: ask the leader, and after `grace` seconds don't ask. Raises MaieuticError if it stays."""
+        """End the session: the leader has `grace` seconds to end with its children, what is left then is killed.
+
+        Raises MaieuticError if something can't be ended.
+        """
         if self.alive():
             _signal(self.pid, signal.SIGTERM)
-        if not self._gone_within(grace):
-            for pid in self.members():
-                _signal(pid, signal.SIGKILL)
-            if not self._gone_within(KILLED_WITHIN):
-                left = ", ".join(map(str, self.members()))
-                raise MaieuticError(f"The processes {left} can't be ended: see what they wait for, then end them.")
+            _until(lambda: not self.alive(), grace)
         exit_code(self.pid)
+        for number, seconds in ((signal.SIGTERM, min(grace, ORPHAN_GRACE)), (signal.SIGKILL, KILLED_WITHIN)):
+            for pid in self.members():
+                _signal(pid, number)
+            if _until(lambda: not self.members(), seconds):
+                exit_code(self.pid)
+                return
+        left = ", ".join(map(str, self.members()))
+        raise MaieuticError(f"The processes {left} can't be ended: see what they wait for, then end them.")
 
-    def _gone_within(self, seconds: float) -> bool:
-        end = time.monotonic() + seconds
-        while self.members():
-            if time.monotonic() >= end:
-                return False
-            time.sleep(POLL)
-        return True
+
+def _until(holds: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(POLL)
+    return True
 
 
 def start(command: list[str], env: dict[str, str], log: Path) -> Session:

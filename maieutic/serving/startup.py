@@ -46,7 +46,7 @@ CAUSES = (
     ),
     (
         r"out of memory|OutOfMemoryError|can't allocate memory|Cannot allocate memory|bad_alloc|MemoryError"
-        r"|[Nn]ot enough available memory|exceeds? the (?:total|available) memory",
+        r"|[Nn]ot enough available memory|Available memory .* is less than requested memory",
         "it ran out of memory: give a smaller --max-model-len, a smaller model, or on a CPU a smaller KV cache"
         " (`-- --kv-cache-memory-bytes N`)",
     ),
@@ -87,22 +87,23 @@ def cause(log: str, code: int | None) -> str:
             return words.format(*(group.strip("[]'\" .") for group in found.groups()))
     if code == -9:
         return "it was killed, most likely because the machine ran out of memory: give a smaller model or KV cache"
-    said = [line for line in _ERROR.findall(log) if _NO_CAUSE not in line]
+    said = [line.strip() for line in _ERROR.findall(log) if _NO_CAUSE not in line]
     if said:
         return f"it said {said[0].rstrip('.')!r}"
     return f"it ended with code {code}" if code is not None else "it ended"
 
 
-def tail(path: Path, size: int = TAIL_BYTES) -> str:
-    """The end of a log, from the beginning of a line; empty where there is none."""
+def tail(path: Path, size: int = TAIL_BYTES, end: int | None = None) -> str:
+    """The last `size` bytes of a log (up to `end`) from the beginning of a line; empty where there is no log."""
     try:
         with path.open("rb") as file:
-            length = file.seek(0, 2)
+            length = file.seek(0, 2) if end is None else end
             file.seek(max(0, length - size))
-            data = file.read()
+            data = file.read(length - file.tell())
     except OSError:
         return ""
     text = data.decode(errors="replace")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.partition("\n")[2] if length > size else text
 
 
