@@ -111,13 +111,14 @@ def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, st
 
 
 def _at_servers(name: str, profile: Profile, urls: tuple[str, ...], key: str | None) -> Model:
-    if len(urls) > 1:
+    url, *others = urls
+    if others:
         from maieutic.llm.server.fleet import Fleet
 
         return Fleet.of(name, profile, urls, key)
     from maieutic.llm.server.client import OpenAICompatibleModel
 
-    return OpenAICompatibleModel(name, profile, urls[0], key)
+    return OpenAICompatibleModel(name, profile, url, key)
 
 
 def _addresses(name: str, profile: Profile, env: Mapping[str, str]) -> tuple[str, ...]:
