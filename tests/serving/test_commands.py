@@ -28,7 +28,8 @@ def maieutic(stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main(["model", *arguments])
-        return ended.value.code, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
 
     return run
 
