@@ -177,9 +177,10 @@ async def test_who_can_see_is_shown_the_image(ask: Ask) -> None:
         runner.models[""] = Resolved(model, profile)  # type: ignore[index]
         await runner.run(Task(question="q"))
     pool.close()
-    text, image = model.requests[1].messages[-1]["content"] or ()
-    assert isinstance(text, dict) and "plot.png" in text["text"]
-    assert isinstance(image, dict)
+    parts = model.requests[1].messages[-1]["content"]
+    assert isinstance(parts, list) and len(parts) == 2
+    text, image = parts
+    assert "plot.png" in text["text"]
     assert base64.b64decode(image["image_url"]["url"].removeprefix("data:image/png;base64,")) == PNG
 
 

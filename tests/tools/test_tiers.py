@@ -149,7 +149,7 @@ async def test_a_container_is_removed_with_its_worker(docker: Path) -> None:
 async def test_a_container_without_a_daemon_is_no_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "docker"
     program.write_text(
-        "#!/bin/sh\necho 'Cannot connect to the Docker daemon.' >&2\necho \"Run 'docker run --help'\" >&2\n"
+        "#!/bin/sh\necho 'Cannot connect to the Docker daemon.' >&2\necho >&2\necho \"Run 'docker run --help'\" >&2\n"
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")

@@ -102,8 +102,8 @@ class Container:
 
     def _remove(self, name: str) -> None:
         """Killing the client leaves the container running."""
-        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        command = [self.name, "rm", "--force", name]
         try:
-            subprocess.run([self.name, "rm", "--force", name], timeout=_SECONDS, check=False, **quiet)
+            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired):
             pass  # the limit on its processor time ends it

@@ -154,4 +154,4 @@ def python_command(python: str, script: str) -> list[str]:
 
 def host_python() -> str:
     """The interpreter of this process, not the link to it in a virtual environment."""
-    return os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
+    return str(os.path.realpath(sys._base_executable))  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ from functools import cache
 from importlib import metadata
 from importlib.util import cache_from_source
 from pathlib import Path
+from typing import Any
 
 from maieutic.tools.sandbox import worker
 from maieutic.tools.sandbox.launch import host_python
@@ -119,7 +120,7 @@ def compile_packages() -> None:
     names = [] if sys.dont_write_bytecode else uncompiled(places)
     if names:
         command = [sys.executable, "-c", f"import {', '.join(names)}"]
-        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
         threading.Thread(target=subprocess.run, args=(command,), kwargs=quiet, daemon=True).start()
 
 

@@ -108,7 +108,7 @@ class Seatbelt:
 
 def profile(readable: Iterable[Path], writable: Path) -> str:
     """What `sandbox-exec` is told: these paths and what is below them, and nothing else."""
-    read = " ".join(f"(subpath {_quoted(path)})" for path in (*_SYSTEM, *readable))
+    read = " ".join(f"(subpath {_quoted(path)})" for path in [*map(Path, _SYSTEM), *readable])
     return "\n".join(
         [
             "(version 1)",

@@ -145,7 +145,7 @@ class WorkerProcess:
             self._held.settled = True
             reason = f"it was not ready after {_START_SECONDS:g} s"
         except OSError:
-            lines = [line for line in self._read().strip().splitlines() if not line.startswith("Run '")]
+            lines = [line for line in self._read().splitlines() if line.strip() and not line.startswith("Run '")]
             reason = lines[-1].rstrip(".") if lines else "it ended at once without a word"
         except BaseException:
             self.kill()
