@@ -20,7 +20,7 @@ from maieutic.llm.profile import Profile
 from maieutic.llm.providers_answer import read_answer
 from maieutic.llm.providers_failures import Failures
 from maieutic.llm.providers_request import Thoughts, arguments, not_sent, unable
-from maieutic.llm.providers_table import provider_key, provider_of, routed
+from maieutic.llm.providers_table import api_root, provider_key, provider_of, routed
 from maieutic.llm.providers_wire import WITNESS, WatchedTransport, Witness
 from maieutic.llm.server.exchange import AttemptFailed
 from maieutic.llm.server.net import Slots, retry_after, wait_before
@@ -88,6 +88,7 @@ class ProviderModel:
         self._profile = profile
         self._provider = provider_of(profile.model)
         self._model = routed(profile.model)
+        self._base_url = api_root(profile.model, profile.base_url)
         self._key = api_key or provider_key(name, profile.model, profile.base_url is not None, env)
         self._litellm = load_litellm()
         if self._provider is None and self._key is None and profile.base_url is None:
@@ -98,6 +99,7 @@ class ProviderModel:
         self._failures = Failures(name, self._provider, self._key)
         self._thoughts = Thoughts()
         self._without: set[str] = set()
+        self._answered = False
         if self._provider is not None and self._provider.keyless:  # else it asks the server for a price, often
             self._litellm.register_model({self._model: {"litellm_provider": self._provider.route, "mode": "chat"}})
         self._transport = WatchedTransport(profile.timeouts.connect)
@@ -133,16 +135,24 @@ class ProviderModel:
         while True:
             listener = Listener(on_delta) if on_delta else None
             try:
-                return await self._attempt(call, listener)
+                answer = await self._attempt(call, listener)
             except AttemptFailed as failed:
                 if self._leave_out(call, failed.error):
                     continue
                 attempt += 1
-                passed_on = listener is not None and listener.heard
-                repeatable = failed.error.retryable and failed.error.kind not in ("timeout", "malformed")
-                if passed_on or not repeatable or attempt > self._profile.retries:
+                if attempt > self._profile.retries or not self._worth_repeating(failed.error, listener):
                     raise failed.error from failed.__cause__
                 await self._sleep(wait_before(attempt, failed.wait))
+            else:
+                self._answered = True
+                return answer
+
+    def _worth_repeating(self, error: ModelError, listener: Listener | None) -> bool:
+        if listener is not None and listener.heard:
+            return False
+        if error.kind == "unreachable" and not self._answered:  # more likely a wrong address than a passing fault
+            return False
+        return error.retryable and error.kind not in ("timeout", "malformed")
 
     def _leave_out(self, call: Json, error: ModelError) -> bool:
         """Whether the call is worth repeating at once without the sampling field that it was refused for."""
@@ -241,7 +251,7 @@ class ProviderModel:
         ]:
             if wanted and self._supported and name not in self._supported:
                 raise unable(self.name, what)
-        own_server = self._profile.base_url is not None
+        own_server, keyless = self._base_url is not None, self._provider is not None and self._provider.keyless
         call = arguments(
             request, self._profile.model, self._provider, self._thoughts, stream=stream, own_server=own_server
         )
@@ -256,8 +266,8 @@ class ProviderModel:
             "max_retries": 0,
             "timeout": NO_LIMIT,
             "_skip_mcp_handler": True,  # tools would open its MCP gateway, which needs a package that is not there
-            "api_key": self._key or (NO_KEY if own_server else None),
-            "api_base": self._profile.base_url,
+            "api_key": self._key or (NO_KEY if own_server and not keyless else None),
+            "api_base": self._base_url,
             "client": self._client,
         }
 
@@ -273,7 +283,7 @@ class ProviderModel:
 
         return AsyncOpenAI(
             api_key=self._key or NO_KEY,
-            base_url=self._profile.base_url,
+            base_url=self._base_url,
             max_retries=0,
             http_client=httpx.AsyncClient(transport=self._transport, timeout=None, trust_env=False),
         )

@@ -76,7 +76,9 @@ class Failures:
         """The failure for an exchange that did not come to its end."""
         reason = self._clean(failure.reason)
         if failure.kind == "unreachable":
-            text = f"{self._name} can't be reached: {reason}. Check the network and base_url, or give another --model."
+            start = "start it (ollama serve), " if self._provider and self._provider.keyless else ""
+            advice = f"{start}check the network and base_url, or give another --model"
+            text = f"{self._name} can't be reached ({reason}): {advice}."
         elif failure.kind == "cut":
             text = f"{self._name} broke off in the middle of its answer: {reason}."
         elif failure.kind == "malformed":

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import httpx
+
 from maieutic.errors import ConfigError
 
 
@@ -13,7 +15,8 @@ class Provider:
 
     `title` is what people call it, `route` litellm's name for its chat, `keys` the variables that may hold its key,
     first one first; `keyless` says that it needs none. `refuses` are sampling fields that it answers with an error, so
-    that they are not sent. `prefill` says whether it goes on from an open message.
+    that they are not sent. `prefill` says whether it goes on from an open message. `root` is where its API lies on a
+    host, as litellm wants to be told.
     """
 
     title: str
@@ -22,14 +25,15 @@ class Provider:
     refuses: frozenset[str] = frozenset()
     prefill: bool = False
     keyless: bool = False
+    root: str = ""
 
 
 PROVIDERS = {
-    "openai": Provider("OpenAI", "openai", ("OPENAI_API_KEY",), frozenset({"top_k"})),
+    "openai": Provider("OpenAI", "openai", ("OPENAI_API_KEY",), frozenset({"top_k"}), root="/v1"),
     "anthropic": Provider("Anthropic", "anthropic", ("ANTHROPIC_API_KEY",), frozenset({"seed"})),
-    "gemini": Provider("Google Gemini", "gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
+    "gemini": Provider("Google Gemini", "gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), root="/v1beta"),
     "ollama": Provider("Ollama", "ollama_chat", ("OLLAMA_API_KEY",), keyless=True),
-    "mistral": Provider("Mistral", "mistral", ("MISTRAL_API_KEY",), frozenset({"top_k"}), prefill=True),
+    "mistral": Provider("Mistral", "mistral", ("MISTRAL_API_KEY",), frozenset({"top_k"}), prefill=True, root="/v1"),
 }
 
 
@@ -56,3 +60,15 @@ def provider_key(name: str, model: str, own_server: bool, env: Mapping[str, str]
     if found is None and not (known.keyless or own_server):
         raise ConfigError(f"The model {name!r} needs a key: set the environment variable {known.keys[0]}.")
     return found
+
+
+def api_root(model: str, base_url: str | None) -> str | None:
+    """The address of a server of one's own as litellm wants it, given with the API's root or without."""
+    known = provider_of(model)
+    if known is None or base_url is None:
+        return base_url
+    url = httpx.URL(base_url)
+    path = url.path.rstrip("/")
+    if not known.root:
+        path = path.removesuffix("/v1")
+    return str(url.copy_with(path=path or known.root)).rstrip("/")

@@ -260,8 +260,10 @@ async def test_nobody_there(provider: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         server: Any = type("Nobody", (), {"url": f"http://127.0.0.1:{taken.getsockname()[1]}/v1"})
-        got = await attempt(server, NAMES[provider])
-    assert facts(got) == ("unreachable", None, True) and "can't be reached" in str(got)
+        naps: list[float] = []
+        got = await attempt(server, NAMES[provider], naps=naps, retries=2)
+    assert facts(got) == ("unreachable", None, True) and "can't be reached" in str(got) and naps == []
+    assert ("ollama serve" in str(got)) == (provider == "ollama")
 
 
 @EACH

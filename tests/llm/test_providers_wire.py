@@ -14,7 +14,7 @@ from maieutic.errors import ConfigError
 from maieutic.llm.providers_answer import signed
 from maieutic.llm.providers_failures import Failures
 from maieutic.llm.providers_request import nine
-from maieutic.llm.providers_table import PROVIDERS, provider_key, routed
+from maieutic.llm.providers_table import PROVIDERS, api_root, provider_key, routed
 from maieutic.llm.providers_wire import WITNESS, WatchedTransport, Witness
 from maieutic.llm.registry import resolve_model
 from maieutic.settings import Settings
@@ -168,6 +168,25 @@ except ConfigError as error:
 def test_ollamas_chat_is_meant_by_ollama() -> None:
     assert routed("ollama/qwen3:8b") == routed("ollama_chat/qwen3:8b") == "ollama_chat/qwen3:8b"
     assert routed("openrouter/openai/gpt-4o") == "openrouter/openai/gpt-4o"
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "wanted"),
+    [
+        ("openai/m", "http://a", "http://a/v1"),
+        ("openai/m", "http://a/v1/", "http://a/v1"),
+        ("openai/m", "http://a/team/openai", "http://a/team/openai"),
+        ("mistral/m", "http://a/", "http://a/v1"),
+        ("gemini/m", "http://a:8000", "http://a:8000/v1beta"),
+        ("anthropic/m", "http://a/v1", "http://a"),
+        ("anthropic/m", "http://a/anthropic", "http://a/anthropic"),
+        ("ollama/m", "http://a:11434/v1", "http://a:11434"),
+        ("groq/m", "http://a", "http://a"),
+        ("openai/m", None, None),
+    ],
+)
+def test_a_servers_address_with_the_apis_root_or_without(model: str, given: str | None, wanted: str | None) -> None:
+    assert api_root(model, given) == wanted
 
 
 @pytest.mark.parametrize(
