@@ -40,6 +40,7 @@ from maieutic.tools.retrieval.vectors import load_faiss
 SOURCES = ("numpy", "sympy")
 SHORTEST_QUERY, SHORTEST_DOCUMENT = 4, 300  # words, characters
 TOP, PASSAGES = 10, 60
+PER_FILE = 50  # texts
 WORD = re.compile(r"[^\W_]+")
 Search = Callable[[str], Sequence[int]]  # numbers of documents, best first
 
@@ -191,8 +192,8 @@ def speed(arguments: argparse.Namespace) -> None:
         queries = [" ".join(text.split()[:8]) for text in random.Random(3).sample(texts, 100)]
         Path(folder, "queries.json").write_text(json.dumps(queries))
         rows = {way: measured(way, Path(folder)) for way in ("bare FAISS", "bare tantivy", "exact", "hnsw")}
-    print(f"\n{arguments.pieces:,} pieces of 60 words, {len(queries)} queries, one thread; {versions()}\n")
-    print("| way | index, pieces/s | query, ms (p50) | memory of a searching process, MiB |\n|---|---|---|---|")
+    print(f"\n{arguments.pieces:,} texts of 60 words, {len(queries)} queries, one thread; {versions()}\n")
+    print("| way | index, texts/s | query, ms (p50) | memory of a searching process, MiB |\n|---|---|---|---|")
     for way, row in rows.items():
         print(f"| {way} | {row['rate']:,.0f} | {row['p50']:.2f} | {row['memory']:,.0f} |")
     for way in ("exact", "hnsw"):
@@ -202,13 +203,13 @@ def speed(arguments: argparse.Namespace) -> None:
 
 
 def write_texts(files: Path, pieces: int) -> list[str]:
-    """Texts of 60 words drawn as often as in the collection, 50 to a file, seeded."""
+    """Texts of 60 words drawn as often as in the collection, PER_FILE to a file, seeded."""
     words = [word for item in collection() for word in WORD.findall(item.document)]
     rng = random.Random(1)
     texts = [" ".join(rng.choices(words, k=60)) for _ in range(pieces)]
     files.mkdir()
-    for at in range(0, pieces, 50):
-        (files / f"{at}.txt").write_text("\n\n\n".join(texts[at : at + 50]))
+    for at in range(0, pieces, PER_FILE):
+        (files / f"{at}.txt").write_text("\n\n\n".join(texts[at : at + PER_FILE]))
     return texts
 
 
@@ -268,7 +269,7 @@ def index_tantivy(folder: Path, index: Path) -> int:
 def index_ours(kind: Any) -> Callable[[Path, Path], int]:
     def run(folder: Path, index: Path) -> int:
         wanted = Wanted((folder / "files",), embedder="hashed", vectors=kind, characters=600)
-        return update_index(index, wanted).pieces
+        return update_index(index, wanted).documents * PER_FILE
 
     return run
 
@@ -313,7 +314,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("quality")
     command.add_argument("--embedder", default="hashed")
-    command.add_argument("--documents", type=int, default=0, help="so many of the collection; 0 is all")
+    command.add_argument("--documents", type=int, default=0, help="so many of the collection; 0 is all of it")
     command.add_argument("--queries", type=int, default=1000)
     command.add_argument("--seed", type=int, default=7)
     command.set_defaults(run=quality)

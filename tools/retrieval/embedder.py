@@ -35,7 +35,13 @@ class Identity:
 
 
 class Embedder(Protocol):
-    """Turns texts into float32 rows of length 1. Both methods may be called from any thread, one call at a time."""
+    """Turns texts into float32 rows of length 1. Both methods may be called from any thread, one call at a time.
+
+    `weight` is how much its ranks count when they are joined with those of the search by words, which count 1.
+    """
+
+    @property
+    def weight(self) -> float: ...
 
     @property
     def identity(self) -> Identity: ...

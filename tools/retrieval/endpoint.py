@@ -21,6 +21,8 @@ BUSY = {408, 409, 425, 429, 500, 502, 503, 504}
 class Endpoint:
     """A model at a server; how many dimensions it has is asked at the start."""
 
+    weight = 1.0
+
     def __init__(
         self, name: str, model: str, url: str, key: str | None = None, sleep: Callable[[float], None] = time.sleep
     ) -> None:

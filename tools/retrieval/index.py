@@ -112,12 +112,15 @@ class Index:
         )
 
 
-def join_ranks(lists: Iterable[Sequence[int]]) -> list[tuple[int, float]]:
-    """Reciprocal rank fusion: ids with their scores, best first. Ties go to the lower id."""
+def join_ranks(lists: Iterable[tuple[Sequence[int], float]]) -> list[tuple[int, float]]:
+    """Reciprocal rank fusion of lists, each with its weight: ids with their scores, best first.
+
+    Ties go to the lower id.
+    """
     scores: dict[int, float] = {}
-    for ranked in lists:
+    for ranked, weight in lists:
         for rank, number in enumerate(ranked, 1):
-            scores[number] = scores.get(number, 0.0) + 1 / (RANK_OFFSET + rank)
+            scores[number] = scores.get(number, 0.0) + weight / (RANK_OFFSET + rank)
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 
@@ -134,5 +137,8 @@ def _ranked(searchable: Searchable, query: str, k: int, way: Way) -> list[_Ranke
     lexical = searchable.lexical.search(query, depth) if way != "dense" else []
     by_vector = {number: rank for rank, (number, _) in enumerate(dense, 1)}
     by_word = {number: rank for rank, (number, _) in enumerate(lexical, 1)}
-    joined = join_ranks([list(by_vector), list(by_word)]) if way == "hybrid" else dense or lexical
+    if way == "hybrid":
+        joined = join_ranks([(list(by_vector), searchable.embedder.weight), (list(by_word), 1.0)])
+    else:
+        joined = dense or lexical
     return [_Ranked(number, score, by_vector.get(number), by_word.get(number)) for number, score in joined[:k]]

@@ -126,9 +126,7 @@ def _window(index: Index, pieces: list[Passage], at: int) -> Reply:
     for piece in pieces:  # pieces follow each other without a gap, but for white space at the beginning
         text += " " * (piece.start - len(text)) + piece.text
     if not 0 <= at < len(text):
-        raise ToolError(
-            f"This text of source {first.source} has characters 0 to {len(text)}: give one as `at`."
-        )
+        raise ToolError(f"This text of source {first.source} has characters 0 to {len(text)}: give one as `at`.")
     end = min(len(text), at + WINDOW)
     page = f", page {first.page}" if first.page is not None else ""
     head = f"source {first.source}: {index.label(first.path)}{page}, characters {at}-{end} of {len(text)}."

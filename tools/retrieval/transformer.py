@@ -20,6 +20,8 @@ BATCH = 32
 class Transformer:
     """A sentence-transformers model; its threads are set on purpose, see `threads`."""
 
+    weight = 1.0
+
     def __init__(self, model: Any, identity: Identity) -> None:
         self._model = model
         self.identity = identity

@@ -79,9 +79,10 @@ def test_exact_is_exact() -> None:
 
 
 def test_reciprocal_ranks_are_joined() -> None:
-    joined = dict(join_ranks([[5, 6, 7], [7, 5]]))
+    joined = dict(join_ranks([([5, 6, 7], 1), ([7, 5], 1)]))
     assert joined == pytest.approx({5: 1 / 61 + 1 / 62, 7: 1 / 63 + 1 / 61, 6: 1 / 62})
-    assert [number for number, _ in join_ranks([[2], [1]])] == [1, 2]
+    assert [number for number, _ in join_ranks([([2], 1), ([1], 1)])] == [1, 2]
+    assert dict(join_ranks([([2], 0.3), ([1], 1)])) == pytest.approx({1: 1 / 61, 2: 0.3 / 61})
 
 
 def test_hits_say_where_they_come_from(opened: Index) -> None:
