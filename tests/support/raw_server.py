@@ -60,9 +60,10 @@ class RawServer:
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         self._ready.set()
         await self._stop.wait()
-        server.close()
-        for _ in range(8):  # connections that are just being accepted
+        self._loop.remove_reader(server.sockets[0].fileno())
+        for _ in range(8):  # asyncio forgets connections that it is accepting while a server is closed
             await asyncio.sleep(0)
+        server.close()
         for task in open_:
             task.cancel()
         await asyncio.gather(*open_, return_exceptions=True)

@@ -8,6 +8,7 @@ It runs in its own thread, so that it serves async tests, blocking ones and othe
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -121,12 +122,12 @@ class FakeServer:
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, keepalive_timeout=self.keepalive
         )
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port)
-        await site.start()
-        self.port = runner.addresses[0][1]
+        listening = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        await web.SockSite(runner, listening).start()
+        self.port = listening.getsockname()[1]
         self._started.set()
         await self._stop.wait()
-        await site.stop()
+        self._loop.remove_reader(listening)  # asyncio forgets connections that it is accepting while a server is closed
         await self._hang_up(runner)
         await runner.cleanup()
 
