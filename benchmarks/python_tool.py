@@ -49,6 +49,18 @@ async def cold(tier: Tier, pool: Pool, code: str) -> None:
     worker.kill()
 
 
+async def with_spare(pool: Pool, n: int) -> list[float]:
+    """First cells of sessions that come when a spare worker has long been ready."""
+    times = []
+    for _ in range(n):
+        pool.warm()
+        await asyncio.sleep(0.5)
+        interpreter = pool.interpreter()
+        times += await measure(1, lambda one=interpreter: one.run("1"))  # type: ignore[misc]
+        await interpreter.close()
+    return times
+
+
 async def session(pool: Pool) -> None:
     interpreter = pool.interpreter()
     await interpreter.run("x = 2")
@@ -75,6 +87,7 @@ async def of_tier(tier: Tier, n: int) -> Rows:
     rows[WARM, name] = await measure(20 * n, lambda: interpreter.run("x = 2 * 21"))
     rows["warm cell: an exception", name] = await measure(20 * n, lambda: interpreter.run("1 / 0"))
     rows[COLD, name] = await measure(n, lambda: cold(tier, pool, "1"))
+    rows["first cell of a session, a spare worker waiting", name] = await with_spare(pool, n)
     if name != "monty":
         rows["cold: start, first cell imports numpy", name] = await measure(n, lambda: cold(tier, pool, "import numpy"))
         rows["cold: start, first cell imports sympy", name] = await measure(

@@ -64,7 +64,7 @@ async def test_no_environment(start_isolated: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("API_KEY", "s3cret")
     worker = await start_isolated()
     execution = await worker.run("import os\nsorted(os.environ)")
-    names = {"MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "HOME", "TMPDIR"}
+    names = {"MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MPLBACKEND", "HOME", "TMPDIR"}
     assert set(literal_eval(execution.output)) <= names
     assert "s3cret" not in (await worker.run("str(dict(os.environ))")).output
     stack = await worker.run(

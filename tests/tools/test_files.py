@@ -25,6 +25,7 @@ from maieutic.tools.python import python_tool
 from maieutic.tools.sandbox.interpreter import Interpreter
 from maieutic.tools.sandbox.pool import Pool
 from maieutic.tools.sandbox.scratch import Scratch, remove
+from maieutic.tools.sandbox.tier import Limits
 from maieutic.tools.tool import Session
 from maieutic.types import ToolCall, ToolResult
 from tests.conftest import Ask
@@ -167,6 +168,15 @@ async def test_files_of_a_cell_are_listed_and_kept(ask: Ask, tmp_path: Path) -> 
     assert (first, second) == (f"done\n[Files: plot.png ({len(PNG)} bytes)]", "1")
     kept = tmp_path / "traces" / "artifacts" / result.run_id / "plot.png"
     assert kept.read_bytes() == PNG and os.listdir(kept.parent) == ["plot.png"]
+
+
+@pytest.mark.slow
+async def test_a_plot_is_a_file_and_nothing_else_is_said(start: Any) -> None:
+    pytest.importorskip("matplotlib", reason="NOT CHECKED: that matplotlib plots in the sandbox: it is not installed")
+    worker = await start(Limits(seconds=90))
+    ran = await worker.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.savefig('plot.png')\n'saved'")
+    assert (ran.exit, ran.output) == ("ok", "'saved'\n")
+    assert [one.name for one in worker.scratch.written()] == ["plot.png"]
 
 
 async def test_who_can_see_is_shown_the_image(ask: Ask) -> None:

@@ -84,6 +84,7 @@ class Bubblewrap:
             "filter": seccomp.compute_filter(platform.machine()),
             "rlimits": rlimits(limits),
             "path": [SITE],
+            "environment": {"HOME": "/tmp"},
             "preload": preload,
         }
         try:

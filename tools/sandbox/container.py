@@ -88,6 +88,7 @@ class Container:
             "rlimits": rlimits(limits),
             "image_packages": True,
             "path": [],
+            "environment": {"HOME": "/tmp"},
             "preload": preload,
         }
         how = Launch(

@@ -16,7 +16,7 @@ from maieutic.tools.sandbox.tier import NO_BINDS, STATE_KEPT, Binds, Execution, 
 if TYPE_CHECKING:
     from maieutic.tools.sandbox.pool import Pool
 
-WORTH_PRELOADING = ("numpy", "sympy", "pandas", "scipy", "matplotlib")
+WORTH_PRELOADING = ("numpy", "sympy", "pandas", "scipy", "matplotlib.pyplot")
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")  # differs from process to process
 

@@ -79,9 +79,10 @@ def packages() -> dict[str, Path]:
     found = {}
     for name in package_names():
         distribution = metadata.distribution(name)
-        for top in sorted({file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}):
-            found[top] = Path(str(distribution.locate_file(top)))
-    return found
+        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            if not top.endswith(".dist-info"):  # every mount costs time at every start
+                found[top] = Path(str(distribution.locate_file(top)))
+    return dict(sorted(found.items()))
 
 
 def about_packages(folder: str) -> str:

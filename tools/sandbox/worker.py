@@ -241,6 +241,7 @@ def _prepare(config: "dict[str, Any]") -> None:
     os.environ.update(config.get("environment", {}))
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # a thread's stack and arena count against the memory limit
+    os.environ["MPLBACKEND"] = "Agg"  # there is no screen
     sys.path += config["path"]
     if config.get("image_packages"):
         import sysconfig
