@@ -1,6 +1,7 @@
 """The work of `maieutic index` and `maieutic search`."""
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ Show = Callable[[int, int], None]
 
 def run_indexing(name: str, wanted: Wanted, as_json: bool, quiet: bool) -> None:
     """Index, and print what came of it. Raises UserError where it can't be done as asked."""
+    for library in ("pypdf", "trafilatura"):  # what they have to say is in the report
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     shelf = Shelf()
     folder = shelf.place(name) if wanted.paths else shelf.find(name)
     with _progress(quiet) as show:

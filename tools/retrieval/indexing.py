@@ -4,9 +4,10 @@ import hashlib
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
-from maieutic.errors import MaieuticError, UserError
+from maieutic.errors import MaieuticError, MissingExtra, UserError
 from maieutic.tools.retrieval.document import Unreadable, split
 from maieutic.tools.retrieval.embedder import Embedder, find_embedder
 from maieutic.tools.retrieval.files import Found, Listing, list_files
@@ -15,10 +16,11 @@ from maieutic.tools.retrieval.lexical import best_engine
 from maieutic.tools.retrieval.loading import load
 from maieutic.tools.retrieval.shelf import claimed
 from maieutic.tools.retrieval.store import IndexSettings, Known, Prepared, Store
-from maieutic.tools.retrieval.vectors import Kind, load_faiss
+from maieutic.tools.retrieval.vectors import Kind
 
 CHARACTERS = 1000
 LARGEST = 64 << 20
+PARTS = ("faiss", "semantic_text_splitter", "pypdf", "trafilatura")
 GROUP = 256  # pieces that are embedded and stored at once: what a killed run may have to do again
 
 
@@ -67,7 +69,8 @@ def update_index(
     Raises UserError: for a path that is not there, another embedder, an index that is being written, a full disk. The
     index that was there stays as it was until all is done, and the same call again goes on where a stopped one was.
     """
-    load_faiss()
+    if not all(find_spec(module) for module in PARTS):
+        raise MissingExtra("Indexing documents", "rag")
     if embedder is None and wanted.embedder is not None:
         embedder = find_embedder(wanted.embedder)
     missing = [path for path in wanted.paths if not path.exists()]
@@ -131,6 +134,10 @@ class _Run:
         known = self._store.known(generation)
         fresh = self._store.born_in(generation)
         kept = self._take_in(listing, known, fresh, generation, anew)
+        for root in roots:
+            if not root.exists() and root not in listing.closed:
+                self._report.left_out[str(root)] = "vanished while it was read; what was indexed from it is kept"
+                listing.closed.append(root)
         gone = [path for path in known if path not in kept and not (self._same and _hidden(path, listing, roots))]
         self._store.bury([known[path].id for path in gone], generation)
         self._report.removed = len(gone)

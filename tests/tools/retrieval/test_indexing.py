@@ -98,6 +98,21 @@ def test_a_folder_that_vanished_keeps_its_documents_until_it_is_forgotten(
         update_index(place, Wanted(forget=(folder,)))
 
 
+def test_a_folder_that_vanishes_while_it_is_read_keeps_its_documents(
+    update: Update, folder: Path, opened: Index, place: Path
+) -> None:
+    (folder / "gears.txt").write_text("A gear that whines is short of oil.\n")
+
+    def vanish(done: int, total: int) -> None:
+        if folder.exists():
+            folder.rename(folder.with_name("away"))
+
+    report = update_index(place, progress=vanish)
+    assert report.left_out == {str(folder): "vanished while it was read; what was indexed from it is kept"}
+    assert (report.removed, report.documents) == (0, 3)
+    assert found(opened, "valve seat") == ["valves.txt"]
+
+
 def test_the_last_path_can_be_forgotten(update: Update, folder: Path, place: Path) -> None:
     update()
     assert update_index(place, Wanted(forget=(folder,))).documents == 0
