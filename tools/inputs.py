@@ -19,9 +19,10 @@ FOLDER = "in"  # as a cell sees it, below its working directory
 
 
 class Inputs:
-    """The files of one run, copied at the first use."""
+    """The files of one run, copied at the first use; `database` is the path or URL that its task names."""
 
-    def __init__(self, paths: Iterable[Path] = ()) -> None:
+    def __init__(self, paths: Iterable[Path] = (), database: str | None = None) -> None:
+        self.database = database
         self._named = named(paths)
         self._folder: Path | None = None
         self._lock = threading.Lock()
@@ -76,3 +77,20 @@ def files_of(inputs: Mapping[str, Any]) -> list[Path]:
     if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
         raise TaskError('The task\'s input "files" must be a list of paths.')
     return [Path(file) for file in files]
+
+
+def database_in(inputs: Mapping[str, Any]) -> str | None:
+    """The path or URL in a task's `inputs["database"]`. Raises TaskError where it is none, or shows a password."""
+    database = inputs.get("database")
+    if database is None:
+        return None
+    if not isinstance(database, str) or not database:
+        raise TaskError('The task\'s input "database" must be a path or a URL.')
+    from maieutic.tools.sql.database import secrets_of
+
+    if secrets_of(database):
+        raise TaskError(
+            'The task\'s input "database" shows a password, which agents and traces would see: leave it out, '
+            "and set PGPASSWORD or write a ~/.pgpass file."
+        )
+    return database

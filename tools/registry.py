@@ -13,10 +13,14 @@ SHIPPED = {
     "open_source": "maieutic.tools.retrieval.tools:open_source",
     "python": "maieutic.tools.python:python",
     "retrieve": "maieutic.tools.retrieval.tools:retrieve",
+    "sql": "maieutic.tools.sql.tools:sql",
+    "sql_schema": "maieutic.tools.sql.tools:sql_schema",
 }
 MAKERS = {  # NAME@WHAT: called with WHAT
     "open_source": "maieutic.tools.retrieval.tools:source_tool",
     "retrieve": "maieutic.tools.retrieval.tools:retrieval_tool",
+    "sql": "maieutic.tools.sql.tools:sql_tool",
+    "sql_schema": "maieutic.tools.sql.tools:schema_tool",
 }
 ENTRY_POINTS = "maieutic.tools"
 

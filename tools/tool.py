@@ -30,7 +30,7 @@ class Session:
 
     def __init__(self, artifacts: Artifacts | None = None, inputs: Inputs | None = None) -> None:
         self.artifacts = artifacts
-        self.inputs = inputs or Inputs()
+        self.inputs = Inputs() if inputs is None else inputs
         self._kept: dict[str, Any] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._stack = AsyncExitStack()

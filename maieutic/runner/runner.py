@@ -19,7 +19,7 @@ from maieutic.runner.running import Control, Running
 from maieutic.tasks.task import Task
 from maieutic.tasks.verifier import verify
 from maieutic.tools.artifacts import Artifacts
-from maieutic.tools.inputs import Inputs, files_of
+from maieutic.tools.inputs import Inputs, database_in, files_of
 from maieutic.tools.tool import Session, Tool
 from maieutic.trace.record import RunHeader
 from maieutic.trace.writer import RunTrace, TraceStore
@@ -53,7 +53,8 @@ class Runner:
         run_id = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(6)
         seed = secrets.randbits(31) if seed is None else seed
         header = self._header(run_id, task, seed, sample, attempt)
-        session = Session(Artifacts(self.store.root / "artifacts" / run_id), Inputs(files_of(task.inputs)))
+        inputs = Inputs(files_of(task.inputs), database_in(task.inputs))
+        session = Session(Artifacts(self.store.root / "artifacts" / run_id), inputs)
         events, control = EventStream(), Control()
         work = asyncio.create_task(self._execute(task, header, session, events, control, history))
         self._under_way.add(work)
