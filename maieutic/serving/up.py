@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
-from maieutic.errors import UserError
+from maieutic.errors import MaieuticError, UserError
 from maieutic.serving import adapters as adapters_
 from maieutic.serving.command import HOST, KEY_ENV, Launch, check_extra, command, environment
 from maieutic.serving.control import Control
@@ -91,10 +91,11 @@ def _again(record: Record, launch: Launch, servers: Servers, deadline: float, sh
             f"{record.name} is up with another model, {record.model}: take it down first"
             f" (maieutic model down {record.name}), or give this one another name with --name."
         )
-    if not record.ready:  # the command that started it was killed
+    if record.ready:
+        return record
+    with _ended_on_failure(servers, record):  # the command that started it was killed
         _wait(servers, record, deadline, show)
-        record = _ready(servers, record, launch, show)
-    return record
+        return _ready(servers, record, launch, show)
 
 
 def _start(launch: Launch, servers: Servers, installed: Path, port: int, env: Mapping[str, str]) -> Record:
@@ -125,7 +126,7 @@ def _start(launch: Launch, servers: Servers, installed: Path, port: int, env: Ma
 def _wait(servers: Servers, record: Record, deadline: float, show: Show) -> None:
     """Wait until the server serves its model. Raises StartFailed."""
     log = servers.log(record.name)
-    shown = ""
+    show(shown := FIRST_PHASE)
     with Control(record) as control:
         while True:
             code = exit_code(record.pid)
@@ -137,17 +138,24 @@ def _wait(servers: Servers, record: Record, deadline: float, show: Show) -> None
                 raise _failed(servers, record, f"did not start: {cause(text, code)}")
             if control.healthy() and record.name in {model["id"] for model in control.models()}:
                 show("warming up")
-                control.warm(record.name)
+                _first_request(servers, record, control)
                 return
             if time.monotonic() >= deadline:
                 advice = "give it more time with --timeout, or see in its log what it waits for"
-                raise _failed(servers, record, f"was not up in time, it was still {now or FIRST_PHASE}: {advice}")
+                raise _failed(servers, record, f"was not up in time, it was still {now}: {advice}")
             time.sleep(POLL)
+
+
+def _first_request(servers: Servers, record: Record, control: Control) -> None:
+    try:
+        control.warm(record.name)
+    except MaieuticError as error:
+        raise _failed(servers, record, f"did not answer its first request: {error}") from error
 
 
 def _failed(servers: Servers, record: Record, what: str) -> StartFailed:
     log = servers.log(record.name)
-    return StartFailed(f"The server {record.name} {what} (its log: {log}).", last_lines(tail(log)))
+    return StartFailed(f"The server {record.name} {what.rstrip('.')} (its log: {log}).", last_lines(tail(log)))
 
 
 def _ready(servers: Servers, record: Record, launch: Launch, show: Show) -> Record:

@@ -46,10 +46,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             counters |= {"prefix_cache_hits_total": 100.0, "generation_tokens_total": float(self.tokens)}
             self.answer(200, "".join(f"vllm:{key}{label} {number}\n" for key, number in counters.items()))
         else:
-            self.answer(503 if value("--fake") == "sick" else 200, "")
+            self.answer(200, "")
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/v1/completions" and value("--fake") == "no-samples":
+            self.answer(500, {"error": {"message": "The engine is dead."}})
+            return
         if self.path == "/v1/load_lora_adapter":
             if value("--fake") == "no-adapters":
                 self.answer(400, {"error": {"message": "LoRA rank 64 is greater than max_lora_rank 16."}})

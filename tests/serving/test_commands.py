@@ -89,6 +89,7 @@ def test_mistakes(maieutic, arguments: list[str], said: str) -> None:  # type: i
     assert (code, out) == (2, "") and said in err
 
 
+@pytest.mark.slow
 def test_a_server_that_died_is_told_from_one_that_is_silent(maieutic, stage: Stage) -> None:  # type: ignore[no-untyped-def]
     stage.up(name="dead")
     stage.up(name="stopped")

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from maieutic.errors import UserError
 from maieutic.llm.registry import find_profile
 from maieutic.serving.checkpoint import find_checkpoint
 from maieutic.serving.command import Launch
+from maieutic.serving.process import start
 from maieutic.serving.up import StartFailed, down, up
 from maieutic.settings import Settings
 from tests.serving.conftest import Stage
@@ -70,6 +72,16 @@ def test_a_server_whose_starter_was_killed_is_taken_over(stage: Stage) -> None:
     assert (stage.servers.models_dir / "small.yaml").exists()
 
 
+def test_a_server_that_is_taken_over_and_never_up_is_ended(stage: Stage, tmp_path: Path) -> None:
+    record = stage.up().record
+    down(stage.servers, "small")
+    mute = start([sys.executable, "-c", "import time; time.sleep(600)"], stage.env, tmp_path / "log")
+    stage.servers.save(replace(record, ready=False, pid=mute.pid, ticks=mute.ticks, boot=mute.boot))
+    with pytest.raises(StartFailed, match="not up in time"):
+        stage.up(timeout=0.3)
+    assert stage.processes() == [] and stage.servers.names() == []
+
+
 def test_two_starts_of_one_name_don_t_meet(stage: Stage) -> None:
     with stage.servers.lock("small"), pytest.raises(UserError, match="starting or changing small"):
         stage.up()
@@ -82,6 +94,7 @@ def test_two_starts_of_one_name_don_t_meet(stage: Stage) -> None:
         ("killed", "was killed, most likely because the machine ran out of memory"),
         ("context", "the model's context is 1024 tokens, shorter than 4096"),
         ("gated", "accept its licence there and set HF_TOKEN"),
+        ("no-samples", r"did not answer its first request: small refused \(500\): The engine is dead \(its log"),
         ("odd", "it said 'RuntimeError: the tensors disagree'"),
     ],
 )
