@@ -39,12 +39,15 @@ async def working_tier(kind: str) -> Bubblewrap | Confined:
     return tier
 
 
-@pytest.fixture(params=["user namespace", "root dropped", "landlock"])
+_NOT_OURS = [pytest.mark.slow] if os.geteuid() == 0 else []  # what an ordinary user's workers do
+
+
+@pytest.fixture(params=[pytest.param("user namespace", marks=_NOT_OURS), "root dropped", "landlock"])
 async def tier(request: pytest.FixtureRequest) -> Bubblewrap | Confined:
     return await working_tier(request.param)
 
 
-@pytest.fixture(params=["bubblewrap", "landlock"])
+@pytest.fixture(params=["bubblewrap", pytest.param("landlock", marks=pytest.mark.slow)])
 async def own_tier(request: pytest.FixtureRequest) -> Bubblewrap | Confined:
     return await working_tier(request.param)
 

@@ -104,6 +104,7 @@ async def test_the_trace_says_that_it_was_unsafe(tmp_path: Path) -> None:
     assert (line.fields["content"], line.fields["meta"]["tier"]) == ("42", "unsafe-local")
 
 
+@pytest.mark.slow
 async def test_a_container_gets_nothing_but_the_worker(docker: Path, tmp_path: Path) -> None:
     tier = Container("docker", {})
     worker = await tier.start(Limits(), binds={"/in": tmp_path})

@@ -88,14 +88,11 @@ class Confined:
         uid = UNUSED_UIDS[secrets.randbelow(len(UNUSED_UIDS))] if os.geteuid() == 0 else None
         home = Path(tempfile.mkdtemp(prefix=_prefix()))
         work = home / "work"
-        work.mkdir(0o700)
-        if uid is not None:
-            os.chmod(home, 0o711)
-            os.chown(work, uid, uid)
-        for inside, outside in binds.items():  # there is no mounting: they are found below the working directory
-            link = work / inside.lstrip("/")
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(outside.absolute())
+        try:
+            _furnish(home, work, uid, binds)
+        except OSError:
+            scratch.remove(home)
+            raise
         how = Launch(
             python_command(host_python(), worker.__file__),
             cwd=str(work),
@@ -103,6 +100,17 @@ class Confined:
             on_end=partial(scratch.remove, home),
         )
         return launch(how, limits, partial(_config, uid, home, limits, preload, binds))
+
+
+def _furnish(home: Path, work: Path, uid: int | None, binds: Binds) -> None:
+    work.mkdir(0o700)
+    if uid is not None:
+        os.chmod(home, 0o711)
+        os.chown(work, uid, uid)
+    for inside, outside in binds.items():  # there is no mounting: they are found below the working directory
+        link = work / inside.lstrip("/")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(outside.absolute())
 
 
 def _config(
