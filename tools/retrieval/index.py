@@ -104,6 +104,10 @@ class Index:
                 self._searchable = open_searchable(self.folder, number, settings, embedder)
             except FileNotFoundError:
                 continue  # replaced by a newer one in this very moment
+            except UserError:
+                if self._store.published() == published:
+                    raise
+                continue  # the same, with its files half gone
             if before is not None:
                 before.close()
             return self._searchable
