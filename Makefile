@@ -15,6 +15,7 @@ test-vllm: .venv/.dev vllm ## the tests that need a real vLLM server, against on
 	MAIEUTIC_VLLM=$(CURDIR)/.venv-vllm/bin/vllm MAIEUTIC_TEST_VLLM=1 $(BIN)/pytest -rs tests/vllm
 
 vllm: .venv/.dev ## vLLM's CPU build, in an environment of its own
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv || echo "without uv this takes three times as long"
 	$(BIN)/maieutic model install --cpu --into .venv-vllm
 
 quick: .venv/.dev
@@ -65,4 +66,4 @@ sandbox: ## the python tool needs bubblewrap; only root may install it without a
 	@touch $@ .venv/.dev .venv/.demo
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
