@@ -125,13 +125,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A streamed piece. `tokens` is how many completion tokens it carries (1 where the server doesn't say);
-    `prompt_tokens`, in a call's first piece alone, how many its prompt has, None where that isn't known yet."""
+    """A streamed piece. `tokens` is how many completion tokens it carries (1 where the server doesn't say), `ids` and
+    `logprobs` are theirs. A call's first piece also says what its prompt has: `prompt_tokens` tokens, `prompt_ids`.
+    None is what the server doesn't say, or doesn't say yet."""
 
     text: str = ""
     reasoning: str = ""
     tokens: int = 1
     prompt_tokens: int | None = None
+    prompt_ids: tuple[int, ...] | None = None
+    ids: tuple[int, ...] | None = None
+    logprobs: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

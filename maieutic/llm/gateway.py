@@ -1,9 +1,11 @@
 """One model call under a budget: clipped to what is left, charged as it streams, bounded in time, timed exactly."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from maieutic.budget import Account, Lease
 from maieutic.errors import BudgetExceeded
@@ -12,6 +14,7 @@ from maieutic.llm.model import Enough, Model
 from maieutic.llm.profile import Profile
 from maieutic.types import Completion, Delta, Request, Usage
 
+N = TypeVar("N", int, float)
 SURE_TO_FIT = 1024  # tokens
 
 
@@ -110,7 +113,19 @@ class _Stream:
         if not self._deltas:
             return None
         text, reasoning = "".join(d.text for d in self._deltas), "".join(d.reasoning for d in self._deltas)
-        ids = self._prompt_ids
-        prompt = next((d.prompt_tokens for d in self._deltas if d.prompt_tokens is not None), len(ids or ()))
-        usage = Usage(1, prompt, self._lease.streamed, seconds=seconds)
-        return Completion(text, reasoning=reasoning or None, prompt_token_ids=ids, usage=usage)
+        prompt_ids = next((d.prompt_ids for d in self._deltas if d.prompt_ids is not None), self._prompt_ids)
+        prompt = next((d.prompt_tokens for d in self._deltas if d.prompt_tokens is not None), len(prompt_ids or ()))
+        return Completion(
+            text,
+            reasoning=reasoning or None,
+            prompt_token_ids=prompt_ids,
+            token_ids=_joined([d.ids for d in self._deltas]),
+            logprobs=_joined([d.logprobs for d in self._deltas]),
+            usage=Usage(1, prompt, self._lease.streamed, seconds=seconds),
+        )
+
+
+def _joined(parts: list[tuple[N, ...] | None]) -> tuple[N, ...] | None:
+    """One after the other; None where a part is not known."""
+    known = [part for part in parts if part is not None]
+    return tuple(itertools.chain(*known)) if len(known) == len(parts) else None

@@ -146,7 +146,8 @@ class ScriptedModel:
         deltas = [Delta(reasoning=piece, tokens=len(encode(piece))) for piece in self._cut(completion.reasoning or "")]
         deltas += [Delta(text=piece, tokens=len(encode(piece))) for piece in self._cut(completion.text)]
         if deltas and completion.prompt_token_ids is not None:
-            deltas[0] = replace(deltas[0], prompt_tokens=len(completion.prompt_token_ids))
+            prompt = completion.prompt_token_ids
+            deltas[0] = replace(deltas[0], prompt_tokens=len(prompt), prompt_ids=prompt)
         for delta in deltas:
             await asyncio.sleep(self.latency / len(deltas))
             on_delta(delta)

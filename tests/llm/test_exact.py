@@ -54,7 +54,8 @@ async def test_a_prompt_of_ids_goes_out_as_it_is_and_the_answer_reads_as_any_oth
         assert completion.top_logprobs[0] == (("s", -0.1), ("t", -2.0)) and len(completion.top_logprobs) == 8
         assert (completion.weights, completion.template) == ("w1", None)
         assert completion.usage.prompt_tokens == 3 and completion.usage.completion_tokens == 8
-    assert "".join(d.text for d in deltas) == "so it is" and deltas[0].prompt_tokens == 3
+    assert "".join(d.text for d in deltas) == "so it is" and deltas[0].prompt_ids == (104, 105, 33)
+    assert tuple(i for d in deltas for i in d.ids or ()) == streamed.token_ids
     body = server.requests[0]
     assert (body["prompt"], body["logprobs"], body["max_tokens"], body["stop"]) == ([104, 105, 33], 2, 64, ["END"])
     assert (body["seed"], body["min_p"], body["return_token_ids"]) == (7, 0.1, True)

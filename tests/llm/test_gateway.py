@@ -7,6 +7,7 @@ import pytest
 from maieutic.budget import Account, Budget
 from maieutic.errors import BudgetExceeded
 from maieutic.llm.gateway import call_model
+from maieutic.llm.in_box.model import InBoxModel
 from maieutic.llm.model import Enough, OnDelta
 from maieutic.llm.scripted import ScriptedModel, prompt_ids
 from maieutic.trace.reader import TraceReader
@@ -110,3 +111,22 @@ async def test_what_a_listener_found_enough_is_charged_whole() -> None:
     call = await call_model(Uncounted(), QUESTION, account, enough)
     assert call.completion is not None and call.completion.finish_reason == "repetition"
     assert (call.completion.text, account.tokens) == ("x", 1)
+
+
+async def test_a_cut_call_keeps_the_ids_that_had_arrived() -> None:
+    account = Account(Budget(tokens=40))
+    question = Request(({"role": "user", "content": "What is 4 + 3?"},), Sampling(temperature=0.0))
+    model = InBoxModel(threads=1)
+    whole = await model.sample(question)
+
+    def stop(delta: Delta) -> None:
+        if "=" in delta.text:
+            raise RuntimeError("stop")
+
+    call = await call_model(model, question, account, stop)
+    await model.close()
+    assert str(call.error) == "stop" and call.arrived is not None and whole.token_ids is not None
+    count = call.arrived.usage.completion_tokens
+    assert call.arrived.token_ids == whole.token_ids[:count] and count < len(whole.token_ids)
+    assert call.arrived.prompt_token_ids == whole.prompt_token_ids
+    assert call.arrived.logprobs is not None and len(call.arrived.logprobs) == count

@@ -284,8 +284,11 @@ class _Worker(threading.Thread):
             job.stream = DecodeStream(skip_special_tokens=True)
         job.calling = job.calling or (token == self._chat.call_start and not job.raw)
         text = job.stream.step(self._chat.tokenizer, token)
-        prompt = len(job.prompt) if len(job.tokens) == 1 else None
-        return Delta(text="" if job.calling or text is None else text, prompt_tokens=prompt)
+        said = "" if job.calling or text is None else text
+        delta = Delta(said, ids=(token,), logprobs=(job.logprobs[-1],) if job.sampling.logprobs else None)
+        if len(job.tokens) > 1:
+            return delta
+        return replace(delta, prompt_tokens=len(job.prompt), prompt_ids=tuple(job.prompt))
 
     def _deliver(self) -> None:
         for loop, posts in self._posts.items():

@@ -110,18 +110,28 @@ class StreamJoiner:
                 if isinstance(before, str) and isinstance(value, str):
                     value = before + value
                 _join(self._message, name, value)
-        tokens = _token_count(choice)
-        if not (text or reasoning or calls or tokens):
+        ids, logprobs = _tokens_of(choice)
+        known = logprobs if ids is None else ids
+        if not (text or reasoning or calls or known):
             return None
-        return Delta(text, reasoning, 1 if tokens is None else tokens, self._prompt_tokens())
+        prompt = self._prompt()
+        return Delta(
+            text,
+            reasoning,
+            1 if known is None else len(known),
+            None if prompt is None else len(prompt),
+            prompt,
+            ids,
+            logprobs,
+        )
 
-    def _prompt_tokens(self) -> int | None:
-        """How many tokens the prompt has, said once."""
+    def _prompt(self) -> tuple[int, ...] | None:
+        """The prompt's ids, said once."""
         ids = self.payload.get("prompt_token_ids")
         if self._told or not isinstance(ids, list):
             return None
         self._told = True
-        return len(ids)
+        return tuple(ids)
 
     def _add_call(self, fragment: Json) -> None:
         """Append to the call this fragment belongs to: by index, or where servers leave that out, by a new id."""
@@ -188,10 +198,11 @@ def _join(target: Json, name: str, value: Any) -> None:
         target[name] = value
 
 
-def _token_count(choice: Json) -> int | None:
-    ids = choice.get("token_ids")
-    if isinstance(ids, list):
-        return len(ids)
-    logprobs = choice.get("logprobs")
+def _tokens_of(choice: Json) -> tuple[tuple[int, ...] | None, tuple[float, ...] | None]:
+    """The ids and log-probabilities of a chunk's tokens, each None where the server doesn't say."""
+    ids, logprobs = choice.get("token_ids"), choice.get("logprobs")
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    return len(content) if isinstance(content, list) else None
+    return (
+        tuple(ids) if isinstance(ids, list) else None,
+        tuple(token["logprob"] for token in content) if isinstance(content, list) else None,
+    )
