@@ -117,9 +117,7 @@ def check_reads_only(query: str, dialect: str) -> None:
     if len(statements) != 1:
         raise QueryFailed("several" if statements else "empty", f"There are {len(statements)} statements.")
     writing = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Into, exp.Lock, exp.Command)
-    reads = isinstance(statements[0], exp.Query) and not any(
-        isinstance(node, writing) and not isinstance(node, exp.Query) for node in statements[0].walk()
-    )
+    reads = isinstance(statements[0], exp.Query) and not any(isinstance(node, writing) for node in statements[0].walk())
     if not reads:
         raise QueryFailed("refused", "This is not a query that only reads.")
 

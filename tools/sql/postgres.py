@@ -35,7 +35,7 @@ SELECT current_user,
   EXISTS (SELECT FROM pg_roles r WHERE r.rolsuper AND pg_has_role(current_user, r.oid, 'MEMBER')),
   ARRAY(SELECT r.rolname::text FROM pg_roles r WHERE pg_has_role(current_user, r.oid, 'MEMBER') AND r.rolname IN (
     'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files', 'pg_write_all_data',
-    'pg_signal_backend', 'pg_maintain', 'pg_checkpoint', 'pg_create_subscription')),
+    'pg_read_all_data', 'pg_signal_backend', 'pg_maintain', 'pg_checkpoint', 'pg_create_subscription')),
   ARRAY(SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
     AND n.nspname NOT LIKE 'pg\\_t%'
@@ -45,8 +45,8 @@ SELECT current_user,
     AND has_function_privilege(p.oid, 'EXECUTE'))
 """
 _ADVICE = (
-    "Give the URL of a role that may only read: CREATE ROLE reader LOGIN PASSWORD '…'; "
-    "GRANT pg_read_all_data TO reader;"
+    "Give the URL of a role that may only read these tables: CREATE ROLE reader LOGIN PASSWORD '…'; "
+    "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;"
 )
 
 
@@ -155,8 +155,8 @@ class Postgres:
         if "multiple commands" in message:
             kind = "several"
         position = None
-        if diagnosis.message_position:
-            position = int(diagnosis.message_position) - 1
+        if diagnosis.statement_position:
+            position = int(diagnosis.statement_position) - 1
             position = position - len(_CURSOR) if not _EXPLAIN.match(query) else position
         return QueryFailed(kind, message, state, position if position is not None and position >= 0 else None)
 

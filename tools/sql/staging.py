@@ -136,9 +136,12 @@ def _written(frames: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     for number, (name, frame) in enumerate(frames.items()):
         path = folder / f"frame-{number}.parquet"
         try:
-            with duckdb.connect() as connection:
-                connection.register("frame", frame)
-                connection.execute(f"COPY frame TO '{path}' (FORMAT parquet)")
+            if hasattr(frame, "write_parquet"):  # Polars, and DuckDB's own relations
+                frame.write_parquet(str(path))
+            else:
+                with duckdb.connect() as connection:
+                    connection.register("frame", frame)
+                    connection.execute(f"COPY frame TO '{path}' (FORMAT parquet)")
         except Exception as error:  # whatever kind of object it is
             said = " ".join(str(error).split())[:200]
             raise UserError(f"{name} can't be read as a table: give a pandas, Polars or Arrow one ({said}).") from error
