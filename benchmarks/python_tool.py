@@ -15,6 +15,7 @@ it on an idle machine.
 import argparse
 import asyncio
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -158,9 +159,10 @@ def main() -> None:
     parser.add_argument("--rivals", metavar="PYTHON")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    busy = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before the start"
     rows = asyncio.run(rows_of(given.n, given.rivals))
     command = f"benchmarks/python_tool.py --n {given.n}" + (" --rivals PYTHON" if given.rivals else "")
-    text = f"`{command}`, wall-clock; {versions(given.rivals)}.\n\n{table(rows)}\n"
+    text = f"`{command}`, wall-clock; {busy}; {versions(given.rivals)}.\n\n{table(rows)}\n"
     print(text)
     if given.write:
         (RESULTS / "python_tool.md").write_text(text)
