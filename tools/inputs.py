@@ -80,17 +80,12 @@ def files_of(inputs: Mapping[str, Any]) -> list[Path]:
 
 
 def database_in(inputs: Mapping[str, Any]) -> str | None:
-    """The path or URL in a task's `inputs["database"]`. Raises TaskError where it is none, or shows a password."""
+    """The path or URL in a task's `inputs["database"]`. Raises UserError where it is none, or shows a password."""
     database = inputs.get("database")
     if database is None:
         return None
     if not isinstance(database, str) or not database:
         raise TaskError('The task\'s input "database" must be a path or a URL.')
-    from maieutic.tools.sql.database import secrets_of
+    from maieutic.tools.sql.database import openly
 
-    if secrets_of(database):
-        raise TaskError(
-            'The task\'s input "database" shows a password, which agents and traces would see: leave it out, '
-            "and set PGPASSWORD or write a ~/.pgpass file."
-        )
-    return database
+    return openly(database)

@@ -19,8 +19,8 @@ SHIPPED = {
 MAKERS = {  # NAME@WHAT: called with WHAT
     "open_source": "maieutic.tools.retrieval.tools:source_tool",
     "retrieve": "maieutic.tools.retrieval.tools:retrieval_tool",
-    "sql": "maieutic.tools.sql.tools:sql_tool",
-    "sql_schema": "maieutic.tools.sql.tools:schema_tool",
+    "sql": "maieutic.tools.sql.tools:sql_named",
+    "sql_schema": "maieutic.tools.sql.tools:schema_named",
 }
 ENTRY_POINTS = "maieutic.tools"
 

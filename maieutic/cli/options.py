@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,9 @@ def run_options(
     ] = None,
     index: Annotated[
         str | None, typer.Option(metavar="NAME", help="An index of documents that the model may search.")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="PATH|URL", help="A database that the model may question, never change.")
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the graph; repeatable.")
@@ -64,7 +67,7 @@ def run_options(
     return RunOptions(
         graph=graph,
         model=model,
-        tools=(*(tool or ()), *([f"retrieve@{index}", f"open_source@{index}"] if index else [])),
+        tools=_tools(tool or (), index, database),
         budget=None if budget == Budget() else budget,
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens),
         seed=seed,
@@ -72,6 +75,17 @@ def run_options(
         sandbox=sandbox,
         unsafe_local=unsafe_local,
     )
+
+
+def _tools(names: Iterable[str], index: str | None, database: str | None) -> tuple[str, ...]:
+    """The tools by name, and those of an index and a database. Raises UserError for a database's password."""
+    made = [f"retrieve@{index}", f"open_source@{index}"] if index else []
+    if database:
+        from maieutic.tools.sql.database import openly
+
+        names = [name for name in names if name not in ("sql", "sql_schema")]
+        made += [f"sql@{openly(database)}", f"sql_schema@{database}"]
+    return (*names, *made)
 
 
 def with_run_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -69,6 +69,16 @@ def secrets_of(url: str) -> list[str]:
     return [secret for secret in (password, *(match[2] for match in _PASSWORD.finditer(url))) if secret]
 
 
+def openly(named: str) -> str:
+    """A path or URL that will be seen and recorded. Raises UserError where it shows a password."""
+    if secrets_of(named):
+        raise UserError(
+            "A database's password would be recorded with every run: leave it out of the URL, and set PGPASSWORD or "
+            "write a ~/.pgpass file."
+        )
+    return named
+
+
 def database_of(named: Named) -> Database:
     """The database that is meant. Raises UserError where there is none such, without showing a password."""
     if isinstance(named, Mapping):

@@ -8,7 +8,7 @@ from typing import Any
 from maieutic.errors import ToolError, UserError
 from maieutic.tools.options import ToolOptions
 from maieutic.tools.sql.bounds import DEFAULT, Bounds
-from maieutic.tools.sql.database import Database, Named, database_of
+from maieutic.tools.sql.database import Database, Named, database_of, openly
 from maieutic.tools.sql.engine import Ask, QueryFailed
 from maieutic.tools.sql.hints import explain
 from maieutic.tools.sql.linking import columns_for, linked, words
@@ -189,6 +189,16 @@ def _unfenced(query: str) -> str:
     if len(lines) >= 2 and lines[0].startswith("```") and lines[-1].strip() == "```":
         return "\n".join(lines[1:-1])
     return query
+
+
+def sql_named(named: str) -> Tool:
+    """`sql_tool` for a database that is given as text, in the tool's own name."""
+    return sql_tool(openly(named))
+
+
+def schema_named(named: str) -> Tool:
+    """`schema_tool` for a database that is given as text, in the tool's own name."""
+    return schema_tool(openly(named))
 
 
 sql, sql_schema = sql_tool(), schema_tool()
