@@ -195,25 +195,46 @@ class ProviderModel:
 
     async def _exchange(self, call: Json, listener: Listener | None, witness: Witness) -> Json:
         """The answer as one response object. Raises AttemptFailed, and what the listener raises."""
-        answer = await self._library(self._litellm.acompletion(**call), witness)
-        if listener is None:
-            payload: Json = answer.model_dump()
-        else:
-            chunks = aiter(answer)
-            try:
-                while (chunk := await self._library(anext(chunks, None), witness)) is not None:
-                    witness.alive()
-                    listener.hear(chunk.model_dump())
-                payload = listener.joiner.result()
-            except Enough as enough:
-                witness.cut_short = True
-                return listener.enough(enough.reason)
-            finally:
-                await answer.aclose()
-                await witness.close()
+        try:
+            answer = await self._library(self._begun(call, witness), witness)
+            payload: Json = answer.model_dump() if listener is None else await self._streamed(answer, listener, witness)
+        except Enough as enough:
+            assert listener is not None
+            witness.cut_short = True
+            return listener.enough(enough.reason)
+        finally:
+            await witness.close()
         if (failed := self._failures.seen(witness)) is not None:  # litellm may not have minded
             raise failed
         return payload
+
+    async def _begun(self, call: Json, witness: Witness) -> Any:
+        """litellm's answer, or its stream. A call that is cancelled while litellm still prepares it, in a thread, is
+        ended when it has been prepared: what the thread makes would be left lying about."""
+        task = asyncio.ensure_future(self._litellm.acompletion(**call))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            departed = asyncio.ensure_future(witness.departed.wait())
+            try:
+                if self._client is not None:
+                    await asyncio.wait({task, departed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                task.cancel()
+                departed.cancel()
+                await asyncio.gather(task, departed, return_exceptions=True)
+            raise
+
+    async def _streamed(self, answer: Any, listener: Listener, witness: Witness) -> Json:
+        """The stream's pieces as one response object. Raises AttemptFailed, and what the listener raises."""
+        chunks = aiter(answer)
+        try:
+            while (chunk := await self._library(anext(chunks, None), witness)) is not None:
+                witness.alive()
+                listener.hear(chunk.model_dump())
+        finally:
+            await answer.aclose()
+        return listener.joiner.result()
 
     async def _library(self, work: Awaitable[Any], witness: Witness) -> Any:
         """Wait for litellm. Whatever comes out of it is a failed attempt."""

@@ -24,13 +24,15 @@ WITNESS: ContextVar["Witness | None"] = ContextVar("WITNESS", default=None)
 class Witness:
     """One attempt as it looked on the wire.
 
-    `sent` is the request's body. `status`, `headers` and `refusal` are of an answer that is not 200; `error` is an
-    error object in an answer that is. `failure` says what else was wrong. `finish` is the provider's word for why it
-    ended, `model` and `id` what it calls the model and the answer; `usage` is its count of the tokens, and `counted`
-    says whether that is complete. `alive` is called for each piece of the answer's body.
+    `departed` is set when a request goes out, and `sent` is its body. `status`, `headers` and `refusal` are of an
+    answer that is not 200; `error` is an error object in an answer that is. `failure` says what else was wrong.
+    `finish` is the provider's word for why it ended, `model` and `id` what it calls the model and the answer; `usage`
+    is its count of the tokens, and `counted` says whether that is complete. `alive` is called for each piece of the
+    answer's body.
     """
 
     def __init__(self, alive: Callable[[], None] = lambda: None) -> None:
+        self.departed = asyncio.Event()
         self.sent: Json = {}
         self.status: int | None = None
         self.headers = httpx.Headers()
@@ -53,6 +55,7 @@ class Witness:
 
     def asked(self, request: httpx.Request) -> None:
         """A request goes out."""
+        self.departed.set()
         try:
             self.sent = decode_json(request.content)
         except (ValueError, httpx.RequestNotRead):

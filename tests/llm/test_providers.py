@@ -4,6 +4,7 @@ Slow: importing litellm takes seconds.
 """
 
 import asyncio
+import gc
 import json
 from dataclasses import replace
 from typing import Any
@@ -288,6 +289,23 @@ async def test_a_cancelled_call_closes_its_connection(provider: str, stream: boo
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await server.until(lambda: len(server.disconnects) == 1)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_call_can_be_cancelled_before_it_has_left(provider: str) -> None:
+    """litellm prepares a call in a thread; nothing of it is left behind, however early the call is cancelled."""
+    with ProviderServer(provider, Said(delay=60)) as server:
+        asked = model(server, NAMES[provider])
+        for turns in range(12):
+            task = asyncio.create_task(asked.sample(REQUEST))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert await server.until(lambda: server.running == 0)
+        await asked.close()
+    gc.collect()
 
 
 async def test_only_some_go_on_from_an_open_message() -> None:
