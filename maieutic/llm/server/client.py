@@ -4,17 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeVar
-
-import httpx
 
 from maieutic.errors import ModelError
 from maieutic.llm.model import Enough, OnDelta
 from maieutic.llm.profile import Profile
+from maieutic.llm.server.connections import Connections, Reply, TransportFactory
 from maieutic.llm.server.exchange import TRANSPORT_ERRORS, AttemptFailed, Exchange, timed_out, unreached
 from maieutic.llm.server.fields import TEMPLATE, complaint
-from maieutic.llm.server.net import HttpClient, Slots, TransportFactory, aiohttp_transport, retry_after, wait_before
+from maieutic.llm.server.net import Slots, retry_after, wait_before
 from maieutic.llm.server.raw import as_chat, raw_body
 from maieutic.llm.server.refusals import error_in, refusal, root_url, shown, unknown_model
 from maieutic.llm.server.stream import EventParser, Listener
@@ -31,6 +29,7 @@ from maieutic.types import Completion, Request
 
 # Added to a request without the user asking for it; a strict server that refuses one is then asked without it.
 OPTIONAL_FIELDS = ("return_token_ids", "stream_options", "logprobs")
+BELOW_V1 = ("chat/completions", "completions", "models")
 T = TypeVar("T")
 END_SECONDS = 0.2  # how long the end of a streamed body may take after its last event
 
@@ -39,7 +38,7 @@ END_SECONDS = 0.2  # how long the end of a streamed body may take after its last
 class _Post:
     """One request to one endpoint; `raw` says that its answer has the completion endpoint's form."""
 
-    url: httpx.URL
+    url: str
     body: Json
     raw: bool = False
     choices: bool = True  # whether its answer holds any
@@ -49,7 +48,7 @@ class OpenAICompatibleModel:
     """A model behind an OpenAI-compatible server; a `TokenModel` where that is vLLM.
 
     `name` is what traces call it; `base_url` is the API's root (`/v1` is added to a bare host). `transport` makes
-    another httpx transport than the default one, and `sleep` waits between attempts.
+    an httpx transport to be used instead of aiohttp's connections, and `sleep` waits between attempts.
     """
 
     def __init__(
@@ -68,12 +67,13 @@ class OpenAICompatibleModel:
         url = root_url(base_url)
         self._shown = shown(url)
         self._url = url
+        self._urls: dict[str, str] = {}
         headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
         if api_key:
             headers["authorization"] = f"Bearer {api_key}"
-        self._http = HttpClient(url, headers, profile.timeouts.connect, transport)
-        unused = transport or partial(aiohttp_transport, url, reuse=False)
-        self._unused = HttpClient(url, headers, profile.timeouts.connect, unused)  # of connections never used before
+        connect = profile.timeouts.connect
+        self._http = Connections(url, headers, connect, transport)
+        self._unused = Connections(url, headers, connect, transport, reuse=False)  # none was used before
         self._slots = Slots(profile.concurrency)
         self._model = profile.model
         self._unsupported: set[str] = set()
@@ -99,15 +99,25 @@ class OpenAICompatibleModel:
         """The names of the models that the server serves. Raises ModelError."""
         try:
             async with asyncio.timeout(self._profile.timeouts.connect):
-                response = await self._http.get().get("models")
+                status, text = await self._models()
         except TRANSPORT_ERRORS as error:
             raise unreached(self._shown, error).error from error
-        if not response.is_success:
-            raise refusal(self._shown, response.status_code, response.text, self._key)
+        if status != 200:
+            raise refusal(self._shown, status, text.decode(errors="replace"), self._key)
         try:
-            return [str(entry["id"]) for entry in response.json()["data"]]
+            return [str(entry["id"]) for entry in decode_json(text)["data"]]
         except (ValueError, KeyError, TypeError) as error:
             raise malformed("its list of models has an unexpected form") from error
+
+    async def _models(self) -> tuple[int, bytes]:
+        reply = await self._http.get().send("GET", self._at("models"), None)
+        body = b""
+        try:
+            while piece := await reply.piece():
+                body += piece
+        finally:
+            await reply.close()
+        return reply.status, body
 
     async def close(self) -> None:
         """Close all connections."""
@@ -163,16 +173,20 @@ class OpenAICompatibleModel:
             raise self._no_tokens()
         return _Post(self._at("completions"), raw_body(request, model, stream=stream), raw=True)
 
-    def _at(self, endpoint: str) -> httpx.URL:
-        return self._url.copy_with(path=f"{self._url.path}/{endpoint}")
+    def _at(self, endpoint: str) -> str:
+        """The URL of an endpoint, which may be one beside `/v1`."""
+        found = self._urls.get(endpoint)
+        if found is None:
+            path = self._url.path if endpoint in BELOW_V1 else self._url.path.removesuffix("/v1")
+            found = self._urls[endpoint] = str(self._url.copy_with(path=f"{path}/{endpoint}"))
+        return found
 
     async def _tokenizer(self, endpoint: str, body: Json) -> Json:
         """Ask one of vLLM's own endpoints, which lie beside `/v1`."""
         if self._profile.kind != "vllm":
             raise self._no_tokens()
         model = self._model or await self._only_model()
-        path = f"{self._url.path.removesuffix('/v1')}/{endpoint}"
-        post = _Post(self._url.copy_with(path=path), {"model": model, **body}, choices=False)
+        post = _Post(self._at(endpoint), {"model": model, **body}, choices=False)
         try:
             return await self._in_time(self._attempts(post, None))
         except ModelError as error:
@@ -216,18 +230,18 @@ class OpenAICompatibleModel:
             return False
         return error.retryable and error.kind not in ("timeout", "malformed")
 
-    async def _attempt(self, post: _Post, listener: Listener | None, http: HttpClient) -> Json:
+    async def _attempt(self, post: _Post, listener: Listener | None, http: Connections) -> Json:
         content = encode_json(post.body)
         exchange = Exchange(http.get(), post.url, self._shown, content, self._profile.timeouts)
         try:
-            response = await exchange.open()
-            if response.status_code != 200:
+            reply = await exchange.open()
+            if reply.status != 200:
                 text = (await exchange.read()).decode(errors="replace")
-                raise self._refused(response.status_code, text, post.body, response.headers)
+                raise self._refused(reply, text, post.body)
             if listener is None:
                 return self._whole(await exchange.read(), post)
             try:
-                if "json" in response.headers.get("content-type", ""):  # a server that doesn't stream
+                if "json" in reply.headers.get("content-type", ""):  # a server that doesn't stream
                     return listener.whole(self._whole(await exchange.read(), post))
                 async with aclosing(exchange.chunks()) as chunks:
                     return await self._streamed(chunks, listener, post.raw)
@@ -275,11 +289,11 @@ class OpenAICompatibleModel:
             raise AttemptFailed(refusal(self._shown, *found, self._key))
         return payload
 
-    def _refused(self, status: int, text: str, body: Json, headers: httpx.Headers) -> AttemptFailed:
-        error = refusal(self._shown, status, text, self._key)
-        error.wait = retry_after(headers)
+    def _refused(self, reply: Reply, text: str, body: Json) -> AttemptFailed:
+        error = refusal(self._shown, reply.status, text, self._key)
+        error.wait = retry_after(reply.headers)
         without = None
-        if status in (400, 422):
+        if reply.status in (400, 422):
             without = next((name for name in OPTIONAL_FIELDS if name in body and name in text), None)
         return AttemptFailed(error, wait=error.wait, without=without)
 

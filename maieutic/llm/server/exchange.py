@@ -8,6 +8,7 @@ import httpx
 
 from maieutic.errors import ModelError
 from maieutic.llm.profile import Timeouts
+from maieutic.llm.server.connections import Client, Reply
 from maieutic.llm.server.net import understand
 
 TRANSPORT_ERRORS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
@@ -31,41 +32,41 @@ class AttemptFailed(Exception):
 
 
 class Exchange:
-    """One request, sent by `open`; the answer's body comes by `chunks`. `close` ends it, also halfway."""
+    """One POST request, sent by `open`; the answer's body comes by `chunks`. `close` ends it, also halfway."""
 
-    def __init__(self, client: httpx.AsyncClient, url: httpx.URL, shown: str, content: bytes, times: Timeouts) -> None:
+    def __init__(self, client: Client, url: str, shown: str, content: bytes, times: Timeouts) -> None:
         self._client = client
-        self._request = client.build_request("POST", url, content=content)
+        self._url = url
+        self._content = content
         self._shown = shown
         self._times = times
         self._first_byte_by: float | None = None
-        self._response: httpx.Response | None = None
+        self._reply: Reply | None = None
 
-    async def open(self) -> httpx.Response:
+    async def open(self) -> Reply:
         """Send the request and wait for the answer's head. Raises AttemptFailed."""
         if self._times.first_byte is not None:
             self._first_byte_by = asyncio.get_running_loop().time() + self._times.first_byte
         try:
             async with asyncio.timeout_at(self._first_byte_by):
-                self._response = await self._client.send(self._request, stream=True)
+                self._reply = await self._client.send("POST", self._url, self._content)
         except TRANSPORT_ERRORS as error:
             raise self._failed(error, "first_byte") from error
-        return self._response
+        return self._reply
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The pieces of the answer's body as they arrive. Raises AttemptFailed."""
-        assert self._response is not None
-        body = self._response.aiter_bytes()
+        assert self._reply is not None
         loop, between = asyncio.get_running_loop(), self._times.between
         phase, by = "first_byte", self._first_byte_by
         while True:
             try:
                 async with asyncio.timeout_at(by):
-                    chunk = await anext(body)
-            except StopAsyncIteration:
-                return
+                    chunk = await self._reply.piece()
             except TRANSPORT_ERRORS as error:
                 raise self._failed(error, phase) from error
+            if not chunk:
+                return
             yield chunk
             phase, by = "between", None if between is None else loop.time() + between
 
@@ -75,8 +76,8 @@ class Exchange:
 
     async def close(self) -> None:
         """Release the connection; it is closed unless the answer was read to its end."""
-        if self._response is not None:
-            await self._response.aclose()
+        if self._reply is not None:
+            await self._reply.close()
 
     def _failed(self, error: Exception, phase: str) -> AttemptFailed:
         if type(error) is TimeoutError:

@@ -1,28 +1,33 @@
-"""The HTTP client under the model clients: its connection pool, what its failures mean, how long to wait for a retry.
+"""What every HTTP client here needs: aiohttp's pool, what failures of a connection mean, how long to wait for a retry.
 
-httpx's own pool stalls when many calls share it (one idle connection is handed to many waiters), so the default
-transport is aiohttp's. Any other `httpx.AsyncBaseTransport` can be given instead.
+httpx's own pool stalls when many calls share it: one idle connection is handed to many waiters.
 """
 
 import asyncio
 import random
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-TransportFactory = Callable[[], httpx.AsyncBaseTransport]
-
 # Servers built on uvicorn close an idle connection after 5 s: a connection is given up before that.
 KEEPALIVE_SECONDS = 3.0
 LONGEST_WAIT = 60.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Closable(Protocol):
+    """A client or a transport."""
+
+    def aclose(self) -> Coroutine[Any, Any, None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,54 +57,23 @@ class Slots:
         return self._semaphore
 
 
-class HttpClient:
-    """The connections to one server, as many as there are calls under way; made anew in a new event loop."""
-
-    def __init__(
-        self,
-        base_url: httpx.URL,
-        headers: dict[str, str],
-        connect: float | None,
-        transport: TransportFactory | None = None,
-    ) -> None:
-        self._base_url = base_url
-        self._headers = headers
-        # Reading is timed by the caller, phase by phase; `pool` bounds name look-up and connecting together.
-        self._timeout = httpx.Timeout(None, connect=connect, pool=connect)
-        self._transport = transport or (lambda: aiohttp_transport(base_url))
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: httpx.AsyncClient | None = None
-
-    def get(self) -> httpx.AsyncClient:
-        """The client of the running event loop."""
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            if self._client is not None and self._loop is not None and self._loop.is_closed():
-                run_without_loop(self._client)
-            self._loop = loop
-            self._client = httpx.AsyncClient(
-                transport=self._transport(), headers=self._headers, timeout=self._timeout, base_url=self._base_url
-            )
-        return self._client
-
-    async def close(self) -> None:
-        """Close all connections."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+def tls_for(url: httpx.URL) -> ssl.SSLContext | None:
+    """The TLS settings for this URL's server, None where it is asked without."""
+    return httpx.create_ssl_context() if url.scheme == "https" else None
 
 
-def aiohttp_transport(url: httpx.URL, reuse: bool = True) -> httpx.AsyncBaseTransport:
-    """A transport for this URL's server, without a limit on connections; honours HTTP(S)_PROXY and NO_PROXY.
+def connector(context: ssl.SSLContext | None, reuse: bool = True) -> aiohttp.TCPConnector:
+    """A pool without a limit on connections. With `reuse` False every request gets a connection of its own."""
+    kept = KEEPALIVE_SECONDS if reuse else None
+    return aiohttp.TCPConnector(limit=0, keepalive_timeout=kept, force_close=not reuse, ssl=context or True)
 
-    With `reuse` False every request gets a connection of its own.
-    """
-    context = httpx.create_ssl_context() if url.scheme == "https" else None
+
+def aiohttp_transport(url: httpx.URL) -> httpx.AsyncBaseTransport:
+    """An httpx transport over aiohttp's pool for this URL's server; honours HTTP(S)_PROXY and NO_PROXY."""
+    context = tls_for(url)
 
     def session() -> aiohttp.ClientSession:
-        kept = KEEPALIVE_SECONDS if reuse else None
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=kept, force_close=not reuse, ssl=context or True)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return aiohttp.ClientSession(connector=connector(context), cookie_jar=aiohttp.DummyCookieJar())
 
     # The proxy is found once: aiohttp's own look-up goes through a thread on every request.
     return AiohttpTransport(verify=context or False, client=session, proxy=proxy_for(url))
@@ -115,8 +89,8 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
 
 
 def understand(error: Exception) -> Failure:
-    """What a transport's exception means. aiohttp's own exception, the cause, is more exact than httpx's."""
-    cause = error.__cause__ or error
+    """What a client's exception means. aiohttp's own exception, the cause of httpx's, is more exact than that one."""
+    cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
     if isinstance(cause, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return Failure("refused", f"its TLS certificate is not accepted: {cause}")
     if isinstance(error, httpx.ConnectError) or isinstance(cause, aiohttp.ClientConnectorError):
@@ -125,12 +99,12 @@ def understand(error: Exception) -> Failure:
         return Failure("unreachable", "connecting took too long")
     if isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | httpx.RemoteProtocolError):
         return Failure("cut", "it closed the connection without an answer", stale=True)
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL | aiohttp.InvalidURL):
         return Failure("refused", "this is not an http address")
     return Failure("cut", _reason(cause))
 
 
-def retry_after(headers: httpx.Headers) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the server asks to wait, given as a number or as a date; None where it doesn't ask."""
     value = headers.get("retry-after")
     if value is None:
@@ -157,7 +131,7 @@ def _reason(error: BaseException) -> str:
     return text.rstrip(".")
 
 
-def run_without_loop(client: httpx.AsyncClient | httpx.AsyncBaseTransport) -> None:
+def run_without_loop(client: Closable) -> None:
     """Close a client whose event loop is gone: nothing is left to wait for, so one step is enough."""
     closing = client.aclose()
     try:

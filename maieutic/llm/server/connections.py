@@ -1,0 +1,152 @@
+"""The connections to one server: aiohttp's as they are, or those of an httpx transport that is given instead.
+
+httpx's client over aiohttp's connections costs more CPU than all else in a call together (benchmarks/models.py).
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import aiohttp
+import httpx
+
+from maieutic.llm.server.net import connector, proxy_for, run_without_loop, tls_for
+
+TransportFactory = Callable[[], httpx.AsyncBaseTransport]
+
+
+class Reply(Protocol):
+    """An answer whose head has arrived."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    async def piece(self) -> bytes:
+        """What has arrived of the body since the last piece; waits for some, and is empty at the end."""
+        ...
+
+    async def close(self) -> None:
+        """Release the connection; it is closed unless the body was read to its end."""
+        ...
+
+
+class Client(Protocol):
+    """Sends requests from one event loop."""
+
+    async def send(self, method: str, url: str, content: bytes | None) -> Reply: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Connections:
+    """The connections to one server, as many as there are calls under way; made anew in a new event loop.
+
+    `connect` bounds name look-up and connecting together, in seconds. With `reuse` False every request gets a
+    connection of its own. HTTP(S)_PROXY and NO_PROXY are honoured.
+    """
+
+    def __init__(
+        self,
+        url: httpx.URL,
+        headers: dict[str, str],
+        connect: float | None,
+        transport: TransportFactory | None = None,
+        reuse: bool = True,
+    ) -> None:
+        self._url = url
+        self._headers = headers
+        self._connect = connect
+        self._transport = transport
+        self._reuse = reuse
+        self._tls = None if transport else tls_for(url)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: Client | None = None
+
+    def get(self) -> Client:
+        """The client of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            if self._client is not None and self._loop is not None and self._loop.is_closed():
+                run_without_loop(self._client)
+            self._loop = loop
+            self._client = self._with_httpx(self._transport) if self._transport else self._with_aiohttp()
+        return self._client
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def _with_httpx(self, transport: TransportFactory) -> "Client":
+        # Reading is timed by the caller, phase by phase.
+        timeout = httpx.Timeout(None, connect=self._connect, pool=self._connect)
+        return _HttpxClient(httpx.AsyncClient(transport=transport(), headers=self._headers, timeout=timeout))
+
+    def _with_aiohttp(self) -> "Client":
+        proxy = proxy_for(self._url)
+        return _AiohttpClient(
+            aiohttp.ClientSession(
+                connector=connector(self._tls, self._reuse),
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(connect=self._connect, sock_connect=self._connect),
+                proxy=str(proxy.url) if proxy else None,
+                proxy_auth=aiohttp.BasicAuth(*proxy.auth) if proxy and proxy.auth else None,
+            )
+        )
+
+
+class _AiohttpClient:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def send(self, method: str, url: str, content: bytes | None) -> Reply:
+        return _AiohttpReply(await self._session.request(method, url, data=content, allow_redirects=False))
+
+    async def aclose(self) -> None:
+        await self._session.close()
+
+
+class _AiohttpReply:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    async def piece(self) -> bytes:
+        return await self._response.content.readany()
+
+    async def close(self) -> None:
+        self._response.release()
+        await self._response.wait_for_close()
+
+
+class _HttpxClient:
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def send(self, method: str, url: str, content: bytes | None) -> Reply:
+        return _HttpxReply(
+            await self._client.send(self._client.build_request(method, url, content=content), stream=True)
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+class _HttpxReply:
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._body = response.aiter_bytes()
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    async def piece(self) -> bytes:
+        return await anext(self._body, b"")
+
+    async def close(self) -> None:
+        await self._response.aclose()
