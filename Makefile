@@ -3,12 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-vllm vllm quick check rooms format bench in-box lock sandbox clean
+.PHONY: demo test test-vllm vllm quick check rooms format bench in-box lock sandbox postgres clean
 
 demo: .venv/.demo sandbox
 	$(BIN)/maieutic demo
 
-test: .venv/.dev sandbox
+test: .venv/.dev sandbox postgres
 	$(BIN)/pytest -rs
 
 test-vllm: .venv/.dev vllm ## the tests that need a real vLLM server, against one on the CPU with the in-box model
@@ -49,6 +49,14 @@ sandbox: ## the python tool needs bubblewrap; only root may install it without a
 	  && echo "Installing bubblewrap for the sandbox of the python tool" \
 	  && apt-get update -qq && apt-get install -y -qq bubblewrap >/dev/null; } \
 	  || echo "bubblewrap is not installed: what runs model-written code will be left out. Install it with: sudo apt-get install bubblewrap"
+
+postgres: ## the tests of SQL start a server of their own; only root may install its programs without asking
+	@ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || command -v pg_ctl >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing PostgreSQL for the tests of the sql tool" \
+	  && mkdir -p /etc/postgresql-common && { [ -e /etc/postgresql-common/createcluster.conf ] \
+	  || echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; } \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } \
+	  || echo "PostgreSQL is not installed: its part of the sql tool will not be tested. Install it with: sudo apt-get install postgresql"
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -32,7 +32,8 @@ class Task(BaseModel):
     Fields, which are also the fields of a line in a task file:
       id           stable name; by default a hash of question, inputs and answer type (never of the gold)
       question     what is asked
-      inputs       what comes with it, as JSON: `choices` for multiple choice, `files` (paths) for tools to read
+      inputs       what comes with it, as JSON: `choices` for multiple choice, `files` (paths) for tools to read,
+                   `database` (a path, or a URL without password) for the tool sql
       answer_type  how answers are compared (see `maieutic.tasks.answers`); "auto" compares numbers as numbers and
                    everything else as text; where only `verifier` names a type, that type
       gold         the right answer, as text or as JSON; None where it isn't known

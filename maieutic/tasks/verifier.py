@@ -22,7 +22,11 @@ from maieutic.types import Outcome, Verdict
 Check = Callable[[Task, str], bool | float | Verdict]
 FULL_SCORE = 1 - 1e-9
 
-_BUILT_IN = ("maieutic.tasks.checks", "maieutic.tasks.gym")  # importing them registers theirs
+_BUILT_IN = (  # importing them registers theirs
+    "maieutic.tasks.checks",
+    "maieutic.tasks.gym",
+    "maieutic.tasks.result_set",
+)
 _registry: dict[str, "Verifier"] = {}
 
 

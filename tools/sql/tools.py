@@ -115,9 +115,9 @@ def _about_query(about: str, opened: Opened) -> str:
 
 def _told(schema: Schema, question: str, wanted: list[str]) -> str:
     if not wanted:
-        text = describe(schema.tables)
-        if len(text) > _ASKED:
-            text = linked(schema, question, _ASKED)
+        text, most = describe(schema.tables), SMALL if question else _ASKED
+        if len(text) > most:
+            text = linked(schema, question, most)
         return text if schema.complete else f"{text}\n[There are more tables than could be read.]"
     found, missing = [], []
     for name in wanted:
