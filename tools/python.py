@@ -10,6 +10,7 @@ from typing import Any, Literal
 from maieutic.tools.artifacts import Artifact, Artifacts
 from maieutic.tools.inputs import FOLDER
 from maieutic.tools.options import ToolOptions
+from maieutic.tools.policy import Policy
 from maieutic.tools.sandbox.interpreter import Interpreter, Ran
 from maieutic.tools.sandbox.pool import Pool, current_pool
 from maieutic.tools.sandbox.tier import NO_BINDS, ExitReason, Limits
@@ -47,6 +48,9 @@ def python_tool(pool: Callable[[], Awaitable[Pool]] = current_pool) -> Tool:
         description=_describe(python, _ABOUT, Limits()),
         prepare=prepare,
         configure=configure if pool is current_pool else None,
+        policy=Policy(timeout=None),  # its limits are the sandbox's, which count no time spent waiting for a worker
+        needs="a sandbox: bubblewrap, Landlock, a container or pydantic-monty",
+        stateful=True,
     )
     return made
 

@@ -1,25 +1,32 @@
-"""The `Tool` noun: a typed async function with a JSON schema and an execution policy."""
+"""The `Tool` noun: a typed function with a JSON schema and an execution policy."""
 
 import asyncio
 import inspect
 import json
+import re
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, TypeVar, get_type_hints
+from functools import cached_property, partial
+from typing import Any, TypeVar, overload
+from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
-from maieutic.errors import MaieuticError, ToolError, UserError
+from maieutic.errors import ToolError, UserError
+from maieutic.tools.arguments import model_of, read
 from maieutic.tools.artifacts import Artifacts
 from maieutic.tools.inputs import Inputs
 from maieutic.tools.options import ToolOptions
+from maieutic.tools.policy import Late, Policy, Tried, ends_the_run, run_under
+from maieutic.tools.threads import in_thread
 from maieutic.types import ToolCall, ToolResult, ToolSpec, ToolStatus
 
 T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 class Session:
@@ -68,72 +75,156 @@ class Tool:
 
     `configure` makes of it the tool that a run's settings ask for. `prepare` runs before the first run of a process
     and raises UserError when the tool can't work on this machine; it may return a tool to be used instead, such as one
-    whose description says what this machine has.
+    whose description says what this machine has. `needs` says what it can't work without, for people. With `stateful`
+    a call leaves something in its session that later calls build on: where a run is resumed, its recorded calls are run
+    again before the first new one.
     """
 
     name: str
     description: str
     parameters: type[BaseModel]
-    function: Callable[..., Awaitable[str | Reply]]
+    function: Callable[..., Awaitable[Any]]
     takes_session: bool = False
     prepare: Callable[[], Awaitable["Tool | None"]] | None = None
     configure: Callable[[ToolOptions], Awaitable["Tool"]] | None = None
+    policy: Policy = Policy()
+    needs: str = ""
+    stateful: bool = False
 
     @cached_property
     def spec(self) -> ToolSpec:
         return ToolSpec(self.name, self.description, self.parameters.model_json_schema())
 
     async def call(self, call: ToolCall, session: Session) -> ToolResult:
-        """Run one call. What goes wrong in it comes back as a result with status error (timeout for a TimeoutError),
-        for the model to read; only Maieutic's own errors, such as UserError, are raised."""
+        """Run one call under the policy. What goes wrong in it comes back as a result with status error (timeout for a
+        TimeoutError), for the model to read; only UserError, BudgetExceeded and TraceError are raised."""
         started = time.monotonic()
         try:
-            reply = await self._run(call.arguments, session)
-        except (ToolError, ValidationError, ValueError) as error:
-            reply = Reply(_explain(self.name, error), "error")
-        except MaieuticError:
-            raise
-        except Exception as error:  # an own tool may raise anything, and the run has better things to do than end
-            status: ToolStatus = "timeout" if isinstance(error, TimeoutError) else "error"
-            reply = Reply(f"{self.name} failed: {type(error).__name__}: {error}", status)
-        return ToolResult(call.id, call.name, reply.content, reply.status, time.monotonic() - started, reply.meta)
-
-    async def _run(self, arguments: str, session: Session) -> Reply:
-        fields = self.parameters.model_validate_json(arguments or "{}")
-        values = {name: getattr(fields, name) for name in type(fields).model_fields}
+            values = read(self.parameters, self.name, call.arguments)
+        except ToolError as error:
+            return ToolResult(call.id, call.name, str(error), "error", time.monotonic() - started)
         if self.takes_session:
             values["session"] = session
-        result = await self.function(**values)
-        return result if isinstance(result, Reply) else Reply(str(result))
+        tried = await run_under(self.policy, self._gate(), partial(self.function, **values))
+        if tried.error is not None and ends_the_run(tried.error):
+            raise tried.error
+        reply = _reply(self.name, tried)
+        content, left_out = self.policy.cut(reply.content)
+        meta = dict(reply.meta)
+        if tried.tries > 1:
+            meta["attempts"] = tried.tries
+        if left_out:
+            meta["truncated"] = left_out
+        return ToolResult(call.id, call.name, content, reply.status, time.monotonic() - started, meta)
+
+    def _gate(self) -> asyncio.Semaphore | None:
+        if self.policy.concurrency is None:
+            return None
+        return self._gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.policy.concurrency))
+
+    @cached_property
+    def _gates(self) -> "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]":
+        return WeakKeyDictionary()
 
 
-def _explain(name: str, error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
-        return f"The arguments of {name} are not valid: {wrong}."
-    return str(error)
+def _reply(name: str, tried: Tried) -> Reply:
+    """What the model reads of a call, and the facts of it as plain JSON, whatever the function made of them."""
+    error = tried.error
+    if error is None:
+        reply = tried.value if isinstance(tried.value, Reply) else Reply(_written(name, tried.value))
+        return Reply(_sayable(reply.content), reply.status, _plain(reply.meta))
+    if isinstance(error, ToolError | ValueError) and _text(error):
+        return Reply(_sayable(_text(error)), "error")
+    status: ToolStatus = "timeout" if isinstance(error, TimeoutError) else "error"
+    kind = "" if isinstance(error, Late) else type(error).__name__
+    said = ": ".join(part for part in (kind, _text(error)) if part)
+    tries = f" (tried {tried.tries} times)" if tried.tries > 1 else ""
+    return Reply(_sayable(f"{name} failed: {said}{tries}"), status)
 
 
-def tool(function: Callable[..., Awaitable[Any]]) -> Tool:
-    """Make a tool of a typed async function: its name, docstring and annotations are what the model is told.
+def _written(name: str, value: Any) -> str:
+    """A function's result as text: JSON for everything else, and Python's own word for what JSON has none for."""
+    if value is None:
+        return f"[{name} returned nothing.]"
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(to_jsonable_python(value, fallback=str), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)
 
-    A parameter named `session` receives the branch's `Session` and is not shown to the model. A result that is
-    neither text nor `Reply` is given to the model as JSON.
+
+def _plain(meta: dict[str, Any]) -> dict[str, Any]:
+    """Facts as the trace can hold them."""
+    try:
+        plain: dict[str, Any] = to_jsonable_python(meta, fallback=str)
+    except (TypeError, ValueError, RecursionError):
+        return {"meta": repr(meta)}
+    return plain
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "the error can't be shown"
+
+
+def _sayable(text: Any) -> str:
+    """Text that can be sent: half of a surrogate pair can't."""
+    return str(text).encode("utf-8", "replace").decode("utf-8")
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+@overload
+def tool(
+    *,
+    timeout: float | None = ...,
+    retries: int = ...,
+    wait: float = ...,
+    concurrency: int | None = ...,
+    max_result_chars: int = ...,
+    approval: bool = ...,
+    needs: str = "",
+    stateful: bool = False,
+) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(
+    function: Callable[..., Any] | None = None, /, *, needs: str = "", stateful: bool = False, **policy: Any
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Make a tool of a typed function: its name, docstring and annotations are what the model is told.
+
+    A function that is not async runs in a thread of its own. A parameter named `session` receives the branch's
+    `Session` and is not shown to the model. A result that is neither text nor `Reply` is given to the model as JSON.
+    As `@tool(timeout=…)` it takes the fields of `Policy`, `needs` and `stateful`. Raises UserError for a function that
+    can't be a tool.
     """
-    hints = get_type_hints(function)
-    parameters = inspect.signature(function).parameters
-    fields: dict[str, Any] = {}
-    for name, parameter in parameters.items():
-        if name == "session":
-            continue
-        if name not in hints:
-            raise UserError(f"The tool {function.__name__} needs a type for its parameter {name!r}.")
-        fields[name] = (hints[name], ... if parameter.default is inspect.Parameter.empty else parameter.default)
+    rules = Policy(**policy)
 
-    async def run(**values: Any) -> str | Reply:
-        result = await function(**values)
-        return result if isinstance(result, str | Reply) else json.dumps(result, default=str)
+    def make(function: Callable[..., Any]) -> Tool:
+        _refuse(function)
+        takes_session = "session" in inspect.signature(function).parameters
+        about = inspect.getdoc(function) or ""
+        run = function if inspect.iscoroutinefunction(function) else _in_thread(function)
+        schema = model_of(function)
+        return Tool(function.__name__, about, schema, run, takes_session, policy=rules, needs=needs, stateful=stateful)
 
-    schema = create_model(f"{function.__name__}_arguments", **fields)
-    description = inspect.getdoc(function) or ""
-    return Tool(function.__name__, description, schema, run, "session" in parameters)
+    return make if function is None else make(function)
+
+
+def _refuse(function: Any) -> None:
+    name = getattr(function, "__name__", None)
+    if not inspect.isroutine(function) or name is None:
+        raise UserError(f"{function!r} can't be a tool: give a function made with def.")
+    if not _NAME.fullmatch(name):
+        raise UserError(f"A tool can't be named {name!r}: begin with a letter, and use only letters, digits, _ and -.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise UserError(f"The tool {name} yields its result in parts: return it whole instead.")
+
+
+def _in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    async def run(**values: Any) -> Any:
+        result = await in_thread(partial(function, **values))
+        return await result if inspect.isawaitable(result) else result
+
+    return run

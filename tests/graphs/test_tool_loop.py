@@ -49,7 +49,7 @@ async def test_calls_of_one_turn_are_all_answered(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (call_tool("add", a=4), "The arguments of add are not valid: b: Field required."),
+        (call_tool("add", a=4), "The arguments of add are not valid: b is missing."),
         (call_tool("sub", a=4), "There is no tool sub. Tools: add."),
         (Completion("", (ToolCall("x", "add", '{"a": 4,'),)), "The arguments of add are not valid"),
     ],
