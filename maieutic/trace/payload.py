@@ -12,6 +12,7 @@ import orjson
 
 from maieutic.errors import TraceError
 
+_LONG_NUMBER = re.compile(rb"\d{19}")  # the fast reader makes floats of integers above 64 bits
 _HEAD = re.compile(rb'\{"kind":"(\w+)","run":("(?:[^"\\]|\\.)*")')
 
 
@@ -30,7 +31,7 @@ def dump(value: Any) -> bytes:
 def parse(payload: bytes) -> dict[str, Any]:
     """What `dump` wrote."""
     try:
-        value = orjson.loads(payload)
+        value = json.loads(payload) if _LONG_NUMBER.search(payload) else orjson.loads(payload)
     except orjson.JSONDecodeError:
         value = json.loads(payload)
     if not isinstance(value, dict):

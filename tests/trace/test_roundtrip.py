@@ -150,6 +150,12 @@ def test_nan_in_unknown_fields_becomes_null_and_huge_integers_stay() -> None:
     }
 
 
+def test_huge_integers_stay_integers_without_any_other_oddity() -> None:
+    for value in (2**63, 2**64, -(2**63) - 1, -(10**36)):
+        back = parse(dump({"a": [value]}))["a"][0]
+        assert (back, type(back)) == (value, int)
+
+
 def test_what_json_cannot_say_is_refused_where_it_is_written(tmp_path: Path) -> None:
     with TraceStore(tmp_path) as store:
         run = store.open_run(header("r1"))
