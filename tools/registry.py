@@ -1,9 +1,9 @@
 """Tools by name: the shipped ones, registered ones, entry points, a dotted path, or NAME@WHAT for one made for it."""
 
 import importlib
-from collections.abc import Awaitable, Callable, Iterable
-from importlib.metadata import entry_points
-from typing import Any
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, overload
 
 from maieutic.errors import UnknownName, UserError
 from maieutic.tools.options import ToolOptions
@@ -27,11 +27,25 @@ ENTRY_POINTS = "maieutic.tools"
 _registered: dict[str, Tool] = {}
 
 
-def register_tool(function: Callable[..., Awaitable[Any]] | Tool) -> Tool:
-    """Make a typed async function known as a tool, under its own name; usable as a decorator."""
-    made = function if isinstance(function, Tool) else tool(function)
-    _registered[made.name] = made
-    return made
+@overload
+def register_tool(function: Callable[..., Any] | Tool, /) -> Tool: ...
+@overload
+def register_tool(**rules: Any) -> Callable[[Callable[..., Any]], Tool]: ...
+def register_tool(
+    function: Callable[..., Any] | Tool | None = None, /, **rules: Any
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Make a typed function known as a tool, under its own name; usable as a decorator.
+
+    As `@register_tool(timeout=…)` it takes what `maieutic.tools.tool.tool` takes. Raises UserError for a function that
+    can't be a tool.
+    """
+
+    def register(function: Callable[..., Any] | Tool) -> Tool:
+        made = function if isinstance(function, Tool) else tool(**rules)(function)
+        _registered[made.name] = made
+        return made
+
+    return register if function is None else register(function)
 
 
 def tool_names() -> list[str]:
@@ -43,7 +57,9 @@ async def load_tools(names: Iterable[str | Tool], options: ToolOptions | None = 
 
     Raises UnknownName or another UserError, before any run starts.
     """
-    tools = [await _ready(name if isinstance(name, Tool) else _find(name), options or ToolOptions()) for name in names]
+    tools = [
+        await _ready(name if isinstance(name, Tool) else find_tool(name), options or ToolOptions()) for name in names
+    ]
     return {one.name: one for one in tools}
 
 
@@ -53,7 +69,8 @@ async def _ready(one: Tool, options: ToolOptions) -> Tool:
     return (await one.prepare() if one.prepare is not None else None) or one
 
 
-def _find(name: str) -> Tool:
+def find_tool(name: str) -> Tool:
+    """The tool of this name as it is defined, not yet made ready. Raises UnknownName or another UserError."""
     if name in _registered:
         return _registered[name]
     if name in SHIPPED:
@@ -64,7 +81,7 @@ def _find(name: str) -> Tool:
         return _as_tool(name, getattr(importlib.import_module(module), maker)(what))
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == name:
-            return _as_tool(name, entry.load())
+            return _as_tool(name, _loaded(entry))
     if ":" in name:
         return _import(name)
     raise UnknownName("tool", name, tool_names())
@@ -78,9 +95,19 @@ def _import(path: str) -> Tool:
         raise UserError(f"The tool {path} can't be imported: {error}.") from error
 
 
+def _loaded(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:  # another package's code
+        whose = entry.dist.name if entry.dist is not None else "another package"
+        raise UserError(
+            f"The tool {entry.name} of {whose} can't be loaded from {entry.value}: {type(error).__name__}: {error}."
+        ) from error
+
+
 def _as_tool(name: str, value: Any) -> Tool:
     if isinstance(value, Tool):
         return value
     if callable(value):
         return tool(value)
-    raise UserError(f"{name} is not a tool: it must be a typed async function.")
+    raise UserError(f"{name} is not a tool: it must be a typed function.")

@@ -12,9 +12,10 @@ from maieutic.cli.codes import FAILED, INTERRUPTED, WRONG_REQUEST
 from maieutic.cli.collect import collect
 from maieutic.cli.demo import SETTINGS, demo
 from maieutic.cli.export import export
-from maieutic.cli.graphs import envs, graphs_app, models, tools
+from maieutic.cli.graphs import envs, graphs_app, models
 from maieutic.cli.index import index, search
 from maieutic.cli.model import model_app
+from maieutic.cli.tools import tools_app
 from maieutic.cli.trace import trace_app
 from maieutic.errors import MaieuticError, UserError
 
@@ -54,7 +55,7 @@ app.command()(index)
 app.command()(search)
 app.add_typer(trace_app, name="trace")
 app.add_typer(graphs_app, name="graphs")
-app.command()(tools)
+app.add_typer(tools_app, name="tools")
 app.command()(models)
 app.add_typer(model_app, name="model")
 app.command()(envs)

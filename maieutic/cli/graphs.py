@@ -1,4 +1,4 @@
-"""`maieutic graphs`, `tools`, `models`, `envs`: what there is, by name."""
+"""`maieutic graphs`, `models`, `envs`: what there is, by name."""
 
 import json as json_
 from typing import Annotated
@@ -31,26 +31,6 @@ def show(
     from maieutic.terminal.settings import parse_settings
 
     print(load_graph(name, parse_settings(set_ or ())).mermaid().strip())
-
-
-def tools(json: Json = False) -> None:
-    """List the tools, and whether they work here."""
-    import asyncio
-
-    from maieutic.tools.registry import tool_names
-
-    print_names({name: asyncio.run(_describe_tool(name)) for name in tool_names()}, json)
-
-
-async def _describe_tool(name: str) -> str:
-    from maieutic.errors import UserError
-    from maieutic.tools.registry import load_tools
-
-    try:
-        loaded = await load_tools([name])
-    except UserError as error:
-        return f"Not available: {error}"
-    return loaded[name].description.split("\n", 1)[0]
 
 
 def models(json: Json = False) -> None:

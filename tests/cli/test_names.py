@@ -48,3 +48,21 @@ def test_an_unknown_command_is_a_sentence(maieutic: Command) -> None:
     ended = maieutic("aks")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("maieutic: No such command 'aks'")
+
+
+def test_a_tool_is_listed_with_its_policy_and_what_it_needs(maieutic: Command) -> None:
+    described = json.loads(maieutic("tools", "--json").out)
+    assert described["python"]["policy"]["timeout"] is None and "sandbox" in described["python"]["needs"]
+    assert described["retrieve"]["unavailable"]  # there is no index here
+    listed = maieutic("tools").out
+    assert "no time limit, 40,000 characters · needs a sandbox" in listed and "retrieve" in listed
+
+
+def test_a_tool_is_shown_with_its_schema(maieutic: Command) -> None:
+    shown = maieutic("tools", "show", "retrieve").out
+    assert shown.startswith("retrieve: Search the user's documents")
+    assert "Not available: " in shown and "Needs: an index" in shown and "Calls: 300 s, 40,000 characters" in shown
+    facts = json.loads(maieutic("tools", "show", "retrieve", "--json").out)
+    assert set(facts["parameters"]["properties"]) == {"query", "k"}
+    ended = maieutic("tools", "show", "nope")
+    assert (ended.code, ended.out) == (2, "") and "There is no tool named 'nope'" in ended.err

@@ -77,7 +77,7 @@ def _prepared(made: Tool, name: str | None, root: Path | None) -> Tool:
     async def prepare() -> None:
         await asyncio.to_thread(open_shared, name, root)
 
-    return replace(made, prepare=prepare)
+    return replace(made, prepare=prepare, needs="an index: maieutic index")
 
 
 def _find(index: Index, query: str, k: int, reranker: Reranker | None) -> list[Hit]:
