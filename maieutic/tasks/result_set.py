@@ -171,11 +171,12 @@ def order_of(query: str, dialect: str, columns: Sequence[str]) -> list[int] | No
     """The columns of the result that a query is ordered by; empty where they are not in it, None where it isn't."""
     try:
         import sqlglot
+        from sqlglot.errors import SqlglotError
     except ImportError as error:
         raise MissingExtra("The verifier sql", "sql") from error
     try:
         tree = sqlglot.parse_one(query, read=dialect)
-    except sqlglot.errors.SqlglotError:
+    except SqlglotError:
         return [] if re.search(r"\border\s+by\b[^()]*\Z", query, re.IGNORECASE) else None
     order = tree.args.get("order")
     if order is None:

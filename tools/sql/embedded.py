@@ -6,8 +6,10 @@ killed and replaced. Each query sees what had been committed when it began: a co
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +17,6 @@ from typing import Any
 
 from maieutic.errors import MissingExtra, UserError
 from maieutic.tools.sandbox.tier import Binds, Limits, Tier, Worker, WorkerFailed
-from maieutic.tools.sql import driver
 from maieutic.tools.sql.bounds import Bounds
 from maieutic.tools.sql.database import Database
 from maieutic.tools.sql.engine import Ask, QueryFailed, Table, table_of
@@ -37,6 +38,7 @@ class Embedded:
         self.tier: str | None = tier.name
         self._database, self._tier, self._bounds = database, tier, bounds
         self._staged = staged
+        self._users: Counter[int] = Counter()
         self._idle: list[tuple[Worker, Staged]] = []
         self._running = asyncio.Semaphore(bounds.running)
         self._staging = asyncio.Lock()
@@ -60,8 +62,7 @@ class Embedded:
         await asyncio.to_thread(self._staged.close)
 
     async def _ask(self, what: str, request: dict[str, Any], read: Callable[[Any], Any]) -> Any:
-        async with self._running:
-            staged = await self._fresh()
+        async with self._running, self._fresh() as staged:
             async with self._worker(staged) as worker:
                 execution = await worker.run(
                     f"print(__driver.answer({what!r}, { ({**request, 'seconds': self._bounds.seconds})!r}))"
@@ -69,22 +70,36 @@ class Embedded:
         if execution.exit != "ok":
             raise QueryFailed(_EXITS.get(execution.exit, "died"), _exit_sentence(execution.exit))  # type: ignore[arg-type]
         try:
-            reply = json.loads(execution.output.strip().rpartition("\n")[2])
+            reply, result = await asyncio.to_thread(_read, execution.output, read)
             if "error" not in reply:
-                return read(reply)
+                return result
             kind, message, name = str(reply["error"]), str(reply["message"]), str(reply.get("name", ""))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise QueryFailed("died", "The database's process answered with something else than a result.") from error
         raise _failure(kind, message, name)
 
-    async def _fresh(self) -> Staged:
-        """The database as it is now, staged again where that has become another."""
+    @asynccontextmanager
+    async def _fresh(self) -> AsyncIterator[Staged]:
+        """The database as it is now, staged again where that has become another. What nobody uses any more goes."""
         async with self._staging:
             if await asyncio.to_thread(changed, self._staged):
-                old = self._staged
-                self._staged = await asyncio.to_thread(stage, self._database)
-                await asyncio.to_thread(old.close)
-            return self._staged
+                old, self._staged = self._staged, await self._stage_again()
+                if not self._users[id(old)]:
+                    await asyncio.to_thread(old.close)
+            staged = self._staged
+            self._users[id(staged)] += 1
+        try:
+            yield staged
+        finally:
+            self._users[id(staged)] -= 1
+            if not self._users[id(staged)] and staged is not self._staged:
+                staged.close()
+
+    async def _stage_again(self) -> Staged:
+        try:
+            return await asyncio.to_thread(stage, self._database)
+        except UserError as error:  # the run is under way: the model hears it
+            raise QueryFailed("unopened", str(error)) from error
 
     @asynccontextmanager
     async def _worker(self, staged: Staged) -> AsyncIterator[Worker]:
@@ -127,8 +142,7 @@ class Embedded:
             "memory": bounds.memory,
             "threads": 2,
         }
-        source = Path(driver.__file__).read_text(encoding="utf-8")
-        started = await worker.run(f"{source}\n__driver = Driver({config!r})\n")
+        started = await worker.run(f"{_program()}\n__driver = Driver({config!r})\n")
         if started.exit != "ok":
             worker.kill()
             said = started.output.strip().splitlines()[-1:] or [started.exit]
@@ -154,6 +168,24 @@ async def open_embedded(database: Database, tier: Tier, bounds: Bounds) -> Embed
     except BaseException:
         staged.close()
         raise
+
+
+@cache
+def _program() -> str:
+    """What makes the driver's modules known in a worker, which has no package to import them from."""
+    lines = ["import sys as __sys"]
+    for module in ("driver", "driver_sqlite", "driver_duckdb"):
+        name = f"maieutic.tools.sql.{module}"
+        source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+        lines.append(f"__sys.modules[{name!r}] = __module = type(__sys)({name!r})")
+        lines.append(f"exec(compile({source!r}, {name!r}, 'exec'), __module.__dict__)")
+    return "\n".join([*lines, "from maieutic.tools.sql.driver import Driver"])
+
+
+def _read(output: str, read: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """The last line of what a worker printed, and what `read` makes of it."""
+    reply = json.loads(output.strip().rpartition("\n")[2])
+    return reply, None if "error" in reply else read(reply)
 
 
 def _failure(kind: str, message: str, name: str) -> QueryFailed:

@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from maieutic.tools.sql.engine import QueryFailed
 from maieutic.tools.sql.schema import Schema
 
+_READ = 4_000  # characters of a message that are looked at
+_PARSED = 20_000  # characters of a query that sqlglot is troubled with
 READ_ONLY = "The database can only be read: write one query (SELECT, WITH, VALUES or EXPLAIN)."
 _BY_KIND = {
     "refused": READ_ONLY,
@@ -68,7 +70,8 @@ def explain(error: QueryFailed, query: str, schema: Schema | None, dialect: str)
     """The message and, where there is one, a hint."""
     message = " ".join(str(error).split("\nLINE ")[0].split())
     message = message if len(message) <= 600 else f"{message[:600]}…"
-    hint = _BY_KIND.get(error.kind) or _from_message(str(error), query, schema or Schema(), dialect, error.position)
+    said = str(error)[:_READ]
+    hint = _BY_KIND.get(error.kind) or _from_message(said, query, schema or Schema(), dialect, error.position)
     return f"{message.rstrip('.')}. {hint}" if hint else message
 
 
@@ -134,7 +137,7 @@ def _closest_table(name: str, schema: Schema) -> str | None:
 
 def _place(message: str, query: str, dialect: str, position: int | None) -> str | None:
     """Where the error is: the engine's own word, else what sqlglot finds."""
-    if position is None:
+    if position is None and len(query) <= _PARSED:
         position = _found_by_sqlglot(query, dialect)
     if position is None:
         return None

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from maieutic.tools.sandbox.tier import ensure_sandbox
+from maieutic.errors import UserError
+from maieutic.tools.sandbox.tier import NoSandbox, ensure_sandbox
 from maieutic.tools.sql.bounds import Bounds
 from maieutic.tools.sql.database import Database
 from maieutic.tools.sql.engine import Engine
@@ -80,4 +81,8 @@ async def _open(database: Database, bounds: Bounds, sandbox: str | None) -> Engi
         return await open_other(database, bounds)
     from maieutic.tools.sql.embedded import open_embedded
 
-    return await open_embedded(database, await ensure_sandbox(sandbox), bounds)
+    try:
+        tier = await ensure_sandbox(sandbox)
+    except NoSandbox as error:
+        raise UserError(str(error).replace("The python tool needs", "A database file needs", 1)) from error
+    return await open_embedded(database, tier, bounds)

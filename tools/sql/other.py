@@ -17,7 +17,7 @@ from maieutic.tools.sql.engine import Ask, QueryFailed, Table, table_of
 from maieutic.tools.sql.schema import Column, Schema, TableInfo
 
 MOST_TABLES = 2_000
-_DIALECTS = {"mssql": "tsql", "mariadb": "mysql"}
+_DIALECTS = {"mssql": "tsql", "mariadb": "mysql", "postgresql": "postgres"}
 _READ_ONLY = {"mysql": "SET TRANSACTION READ ONLY", "mariadb": "SET TRANSACTION READ ONLY"}
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class Other:
 
     def __init__(self, database: Database, bounds: Bounds, engine: Any) -> None:
         self.name: str = engine.dialect.name
-        self.dialect: str = _DIALECTS.get(self.name, self.name)
+        self.dialect: str = known_dialect(_DIALECTS.get(self.name, self.name))
         self._database, self._bounds, self._engine = database, bounds, engine
         self._running = asyncio.Semaphore(bounds.running)
 
@@ -102,6 +102,13 @@ def _table(about: Any, name: str, kind: str) -> TableInfo:
         for column in about.get_columns(name)
     )
     return TableInfo(name, columns, kind)
+
+
+def known_dialect(name: str) -> str:
+    """The name where sqlglot knows such a dialect, else that of no dialect in particular."""
+    from sqlglot.dialects.dialect import Dialects
+
+    return name if name in {dialect.value for dialect in Dialects} else ""
 
 
 def check_reads_only(query: str, dialect: str) -> None:

@@ -23,7 +23,7 @@ from maieutic.tools.sql.schema import Schema
 
 _CONNECT_SECONDS = 10
 _CURSOR = "DECLARE asked NO SCROLL CURSOR FOR "
-_FIRST_WORD = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*(\w+|\(|\Z)", re.DOTALL)
+_FIRST_WORD = re.compile(r"(?:\s|--[^\n]*+(?:\n|\Z)|(?>/\*.*?\*/))*+(\w+|\(|\Z)", re.DOTALL)
 _QUERIES = ("select", "with", "values", "table", "(")
 _EXPLAIN = re.compile(r"\s*explain\s+(?!analy[sz]e\b)(?!\([^)]*analy[sz]e)", re.IGNORECASE)
 # bool, int8, int2, int4, oid, float4, float8, money, date, time, timestamp, timestamptz, interval, timetz, numeric,

@@ -18,6 +18,7 @@ from maieutic.tools.sql.schema import SMALL, Schema, describe
 from maieutic.tools.tool import Reply, Session, Tool, tool
 
 DIALECTS = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgres": "PostgreSQL"}
+LONGEST = 100_000  # characters of a query
 _ASKED = 12_000  # characters of a reply of sql_schema
 _Configured = Callable[[str | None], Tool]
 
@@ -92,7 +93,7 @@ def _ready(
                 raise UserError(f"The database {given.label} can't be used: {said}") from error
             return replace(ready, description=describe_with(made.description, opened))
 
-    ready = replace(made, prepare=prepare, configure=configure)
+    ready = replace(made, prepare=prepare, configure=configure, needs="a database: --database, or sql@PATH")
     return ready
 
 
@@ -141,6 +142,8 @@ def _told(schema: Schema, question: str, wanted: list[str]) -> str:
 async def _answer(opened: Opened, database: Database, query: str, ask: Ask) -> Reply:
     engine = opened.engine
     query = _unfenced(query)
+    if len(query) > LONGEST:
+        raise ToolError(f"The query has {len(query):,} characters; write one of at most {LONGEST:,}.")
     meta: dict[str, Any] = {"engine": engine.name, "tier": engine.tier, "database": database.label}
     started = time.monotonic()
     try:

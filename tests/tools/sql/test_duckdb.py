@@ -103,8 +103,11 @@ async def test_what_is_no_reading_is_refused(open_: Open, store: Path) -> None:
     "query",
     [
         "SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000000) c",
-        "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r) SELECT count(*) FROM r",
-        "SELECT repeat('x', 2000000000)",  # one call, which no interrupt reaches
+        pytest.param(
+            "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r) SELECT count(*) FROM r",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("SELECT repeat('x', 2000000000)", marks=pytest.mark.slow),  # one call, which no interrupt reaches
     ],
 )
 async def test_a_query_without_an_end_is_stopped(open_: Open, store: Path, query: str) -> None:

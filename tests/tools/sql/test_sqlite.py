@@ -213,6 +213,7 @@ async def test_a_rollback_database_is_read_as_it_is_written(open_: Open, shop: P
     assert await rows(engine, "SELECT count(*) FROM customers") == [(4,)]
 
 
+@pytest.mark.slow
 async def test_a_locked_database_says_so(open_: Open, shop: Path) -> None:
     engine = await open_(shop)
     writer = sqlite3.connect(shop, isolation_level=None)
