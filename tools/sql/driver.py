@@ -2,8 +2,8 @@
 
 Its text and that of the files beside it are sent into the worker, so they stand on the standard library and duckdb
 alone. What keeps a query from writing, reading other files or going on for ever is the engine (an authorizer in SQLite,
-DuckDB's read-only mode and its limits), and around it the sandbox and its deadline. Replies are lines of ASCII JSON; the
-host trusts none.
+DuckDB's read-only mode and its limits), and around it the sandbox and its deadline. Replies are lines of ASCII JSON,
+and the host trusts none.
 """
 
 import datetime
