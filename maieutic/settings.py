@@ -8,10 +8,10 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from maieutic.errors import ConfigError
 
@@ -25,20 +25,68 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class McpServer(Strict):
+    """An MCP server whose tools a model may use: a `command` to start, or a `url` (streamable HTTP).
+
+    A command's environment is PATH, the values of `env`, and those of our own variables that `pass_env` names.
+    `headers_env` names the variable that holds each header's value. `tools` are the server's own names, or all; a call
+    may take `timeout` seconds.
+    """
+
+    command: list[str] | None = Field(default=None, min_length=1)
+    env: dict[str, str] = {}
+    pass_env: list[str] = []
+    url: str | None = None
+    headers_env: dict[str, str] = {}
+    tools: list[str] | Literal["all"]
+    timeout: float = Field(default=60.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "McpServer":
+        if (self.command is None) == (self.url is None):
+            raise ValueError("give either a command or a url")
+        if self.command is None and (self.env or self.pass_env):
+            raise ValueError("env and pass_env belong to a command")
+        if self.url is None and self.headers_env:
+            raise ValueError("headers_env belongs to a url")
+        return self
+
+
+class WebSettings(Strict):
+    """How the web is searched and read.
+
+    `search` names the provider that searches, by default the first that is set up. `allow_hosts` may be read although
+    they are not public. `agent` is what the reader calls itself; `robots` is whether robots.txt is heeded; `delay` the
+    seconds a host is left alone between two requests. `cache` is a folder in which everything fetched is recorded, or,
+    with `cache_mode` replay, found.
+    """
+
+    search: str | None = None
+    allow_hosts: tuple[str, ...] = ()
+    agent: str = Field(default="maieutic", pattern=r"^[\x20-\x7e]+$")
+    robots: bool = True
+    delay: float = Field(default=0.0, ge=0, le=600)
+    cache: Path | None = None
+    cache_mode: Literal["record", "replay"] = "record"
+
+
 class Settings(Strict):
     """The user's settings. Paths are absolute once loaded; relative ones are taken from the file's directory.
 
     `sandbox` demands one isolation of model-written code by its name; by default it is the best that works.
-    `traces_dir` is where runs are recorded, `prompts_dir` holds prompt files that override the shipped ones, and
-    `models_dir` the user's model profiles.
+    `approve` names tools whose calls a person is asked about, or `all`. `traces_dir` is where runs are recorded, `prompts_dir` holds prompt files that override the shipped ones, and
+    `models_dir` the user's model profiles. `mcp` are MCP servers by name.
     """
 
     model: str = "in-box"
     graph: str = "direct"
     sandbox: str | None = None
+    approve: tuple[str, ...] = ()
     traces_dir: Path = Path("traces")
     prompts_dir: Path | None = None
     models_dir: Path = Path("models")
+    web: WebSettings = WebSettings()
+    mcp: dict[str, McpServer] = {}
 
 
 def config_dir(env: Mapping[str, str] = os.environ) -> Path:
@@ -69,6 +117,9 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
     }
     if "traces_dir" not in settings.model_fields_set:
         paths["traces_dir"] = state_dir(env) / "traces"
+    if settings.web.cache is not None:
+        web = settings.web.model_copy(update={"cache": directory / settings.web.cache.expanduser()})
+        settings = settings.model_copy(update={"web": web})
     return settings.model_copy(update=paths)
 
 

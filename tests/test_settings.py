@@ -50,7 +50,7 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(home(tmp_path, "# mine\nmodle: x"))
     path = tmp_path / "config.yaml"
-    known = "model, graph, traces_dir, prompts_dir, models_dir"
+    known = ", ".join(Settings.model_fields)
     expected = f"{path}, line 2: there is no field 'modle'. Did you mean 'model'? Known: {known}."
     assert str(caught.value) == expected
 

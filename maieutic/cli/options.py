@@ -28,6 +28,9 @@ def run_options(
     index: Annotated[
         str | None, typer.Option(metavar="NAME", help="An index of documents that the model may search.")
     ] = None,
+    mcp: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="An MCP server of your settings; repeatable.")
+    ] = None,
     database: Annotated[
         str | None, typer.Option(metavar="PATH|URL", help="A database that the model may question, never change.")
     ] = None,
@@ -67,7 +70,7 @@ def run_options(
     return RunOptions(
         graph=graph,
         model=model,
-        tools=_tools(tool or (), index, database),
+        tools=(*_tools(tool or (), index, database), *(f"mcp:{name}" for name in mcp or ())),
         budget=None if budget == Budget() else budget,
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens),
         seed=seed,

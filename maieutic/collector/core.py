@@ -22,6 +22,7 @@ from maieutic.settings import Settings
 from maieutic.tasks.source import load_tasks
 from maieutic.tasks.task import Task
 from maieutic.tools.tool import Tool
+from maieutic.tools.toolset import Toolset
 from maieutic.trace.reader import TraceReader
 from maieutic.types import Sampling
 
@@ -39,7 +40,7 @@ async def collect(
     samples: int = 1,
     concurrency: int = 8,
     seed: int = 0,
-    tools: Iterable[str | Tool] = (),
+    tools: Iterable[str | Tool | Toolset] = (),
     budget: Budget | None = None,
     sampling: Sampling = Sampling(),
     graph_settings: Mapping[str, Any] | None = None,
