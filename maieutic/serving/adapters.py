@@ -41,15 +41,17 @@ def load(name: str, path: Path | str, server: str | None = None, servers: Server
     for a name without version or with other weights, and for a folder that holds no adapter.
     """
     servers = servers or Servers.own()
-    record = _server(servers, server)
-    check_free(servers, record.name, name)
-    with servers.lock(record.name, LOCK_SECONDS):
-        return load_locked(servers, record, name, Path(path))
+    found = _server(servers, server).name
+    check_free(servers, found, name)
+    with servers.lock(found, LOCK_SECONDS):  # what is known of it may have changed until now
+        return load_locked(servers, _server(servers, found), name, Path(path))
 
 
 def load_locked(servers: Servers, record: Record, name: str, path: Path) -> Adapter:
     """`load` for whoever holds the server's lock already."""
     rank_of(name, path)
+    if not record.ready:
+        raise UserError(f"{record.name} is not up yet: `maieutic model up` waits until it is.")
     if name == record.name:
         raise UserError(f"{name} is the server itself: give the adapter another name.")
     copy = _copies(servers, record.name) / name
@@ -68,6 +70,8 @@ def load_locked(servers: Servers, record: Record, name: str, path: Path) -> Adap
     with Control(record) as control:
         if name in {model["id"] for model in control.models()}:
             shutil.rmtree(staged)
+            if name not in known:
+                raise UserError(f"{record.name} got a {name} from elsewhere: give this one another name.")
         else:
             shutil.rmtree(copy, ignore_errors=True)
             staged.rename(copy)
@@ -86,8 +90,8 @@ def load_locked(servers: Servers, record: Record, name: str, path: Path) -> Adap
 def unload(name: str, server: str | None = None, servers: Servers | None = None) -> None:
     """Unload an adapter; its name stays taken. Raises UserError where it is not loaded."""
     servers = servers or Servers.own()
-    record = _server(servers, server)
-    with servers.lock(record.name, LOCK_SECONDS), Control(record) as control:
+    found = _server(servers, server).name
+    with servers.lock(found, LOCK_SECONDS), Control(record := _server(servers, found)) as control:
         loaded = [model["id"] for model in control.models() if model.get("parent")]
         if name not in loaded:
             raise UserError(f"{record.name} has no adapter {name!r}; it has {', '.join(loaded) or 'none'}.")

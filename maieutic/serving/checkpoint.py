@@ -29,9 +29,14 @@ class Checkpoint:
         """Whether vLLM is told a folder, and therefore needs no hub."""
         return self.folder is not None and str(self.folder) == self.source
 
-    def found(self) -> "Checkpoint":
-        """The same once its files are on this machine."""
-        return self if self.folder is not None else Checkpoint(self.wanted, self.source, _cached(self.source))
+    def found(self, revision: str | None = None) -> "Checkpoint":
+        """The same now that a server has loaded it: that may have brought a newer version from the hub."""
+        return self if self.local else Checkpoint(self.wanted, self.source, _cached(self.source, revision))
+
+    def changed_since(self, time: float) -> bool:
+        """Whether weights in a folder of the user's were written after this Unix time."""
+        files = self.folder.glob("*.safetensors") if self.folder and self.local else ()
+        return any(max(stat.st_mtime, stat.st_ctime) > time for stat in map(Path.stat, files))
 
     def weights(self) -> str | None:
         """The hash of the safetensors files, whatever their number; None where there are none."""
@@ -76,9 +81,9 @@ def find_checkpoint(wanted: str) -> Checkpoint:
     )
 
 
-def _cached(name: str) -> Path | None:
+def _cached(name: str, revision: str | None = None) -> Path | None:
     """The folder of a hub model in the hub's cache."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(name, "config.json")
+    found = try_to_load_from_cache(name, "config.json", revision=revision)
     return Path(found).parent if isinstance(found, str) else None

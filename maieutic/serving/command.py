@@ -1,7 +1,8 @@
 """How vLLM is started: the flags and the environment that Maieutic's graphs need."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from maieutic.errors import UserError
@@ -49,6 +50,16 @@ def check_extra(extra: tuple[str, ...]) -> None:
             raise UserError(f"Give {OURS[name]} before the --: Maieutic must know of it.")
         if name == "--api-key":
             raise UserError(f"Set {KEY_ENV} in the environment instead of --api-key: anyone can read a command line.")
+
+
+def given(line: Sequence[str], flag: str) -> str | None:
+    """What a command line gives a flag, the last time where it does so several times; None where it doesn't."""
+    found: str | None = None
+    for argument, following in zip_longest(line, line[1:]):
+        name, joined, value = argument.partition("=")
+        if name.replace("_", "-") == flag:
+            found = value if joined else following
+    return found
 
 
 def command(launch: Launch, vllm: Vllm, port: int) -> list[str]:

@@ -72,7 +72,7 @@ def _mark(server: str) -> str:
 
 def _written_for(path: Path, server: str) -> bool:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             return file.readline().rstrip("\n") == _mark(server)
     except OSError:
         return False

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
 
 from maieutic.errors import MaieuticError, UserError
 from maieutic.serving import adapters as adapters_
-from maieutic.serving.command import HOST, KEY_ENV, Launch, check_extra, command, environment
+from maieutic.serving.checkpoint import Checkpoint
+from maieutic.serving.command import HOST, KEY_ENV, Launch, check_extra, command, environment, given
 from maieutic.serving.control import Control
 from maieutic.serving.executable import find_vllm
 from maieutic.serving.files import digest
@@ -62,7 +62,9 @@ def up(
     with servers.lock(launch.name):
         record = servers.find(launch.name)
         if record is not None and record.session.alive():
-            return Up(_again(record, launch, servers, deadline, show), already=True)
+            record = _again(record, launch, servers, deadline, show)
+            _load(servers, record, adapters or {}, show)
+            return Up(record, already=True)
         if record is not None:
             _end(servers, record)  # what a crash or a restart of the machine has left
         check_extra(launch.extra)
@@ -72,10 +74,8 @@ def up(
         record = _start(wanted, servers, installed, _port(port), env)
         with _ended_on_failure(servers, record):
             _wait(servers, record, deadline, show)
-            record = _ready(servers, record, wanted, show)
-            for name, path in (adapters or {}).items():
-                show(f"loading adapter {name}")
-                adapters_.load_locked(servers, record, name, path)
+            record = _ready(servers, record, wanted.checkpoint, show)
+            _load(servers, record, adapters or {}, show)
         return Up(record, already=False)
 
 
@@ -86,7 +86,7 @@ def down(servers: Servers, name: str) -> None:
 
 
 def _again(record: Record, launch: Launch, servers: Servers, deadline: float, show: Show) -> Record:
-    if record.model != launch.checkpoint.wanted:
+    if launch.checkpoint.source not in record.command:  # the same words may mean another folder elsewhere
         raise UserError(
             f"{record.name} is up with another model, {record.model}: take it down first"
             f" (maieutic model down {record.name}), or give this one another name with --name."
@@ -95,7 +95,17 @@ def _again(record: Record, launch: Launch, servers: Servers, deadline: float, sh
         return record
     with _ended_on_failure(servers, record):  # the command that started it was killed
         _wait(servers, record, deadline, show)
-        return _ready(servers, record, launch, show)
+        return _ready(servers, record, launch.checkpoint, show)
+
+
+def _load(servers: Servers, record: Record, adapters: Mapping[str, Path], show: Show) -> None:
+    """Load the adapters to begin with. Raises UserError."""
+    if adapters and not record.adapters:
+        raise UserError(f"{record.name} is up and takes no adapters: take it down and start it with --adapters.")
+    for name, path in adapters.items():
+        show(f"loading adapter {name}")
+        check_free(servers, record.name, name)
+        adapters_.load_locked(servers, record, name, path)
 
 
 def _start(launch: Launch, servers: Servers, installed: Path, port: int, env: Mapping[str, str]) -> Record:
@@ -104,7 +114,10 @@ def _start(launch: Launch, servers: Servers, installed: Path, port: int, env: Ma
     log = servers.log(launch.name)
     if log.exists():
         os.replace(log, log.with_suffix(".log.old"))
-    session = start(line, environment(launch, vllm, env), log)
+    try:
+        session = start(line, environment(launch, vllm, env), log)
+    except OSError as error:
+        raise UserError(f"{vllm.path} can't be run ({error.strerror}): name another vLLM in MAIEUTIC_VLLM.") from error
     record = Record(
         name=launch.name,
         model=launch.checkpoint.wanted,
@@ -119,7 +132,11 @@ def _start(launch: Launch, servers: Servers, installed: Path, port: int, env: Ma
         command=tuple(line),
         key_env=KEY_ENV if env.get(KEY_ENV) else None,
     )
-    servers.save(record)
+    try:
+        servers.save(record)
+    except BaseException:
+        session.stop(0)
+        raise
     return record
 
 
@@ -136,7 +153,7 @@ def _wait(servers: Servers, record: Record, deadline: float, show: Show) -> None
                 show(shown := now)
             if code is not None or not record.session.alive():
                 raise _failed(servers, record, f"did not start: {cause(text, code)}")
-            if control.healthy() and record.name in {model["id"] for model in control.models()}:
+            if _serves(control, record.name):
                 show("warming up")
                 _first_request(servers, record, control)
                 return
@@ -144,6 +161,13 @@ def _wait(servers: Servers, record: Record, deadline: float, show: Show) -> None
                 advice = "give it more time with --timeout, or see in its log what it waits for"
                 raise _failed(servers, record, f"was not up in time, it was still {now}: {advice}")
             time.sleep(POLL)
+
+
+def _serves(control: Control, name: str) -> bool:
+    try:
+        return control.healthy() and name in {model["id"] for model in control.models()}
+    except MaieuticError:  # it answers later
+        return False
 
 
 def _first_request(servers: Servers, record: Record, control: Control) -> None:
@@ -158,22 +182,28 @@ def _failed(servers: Servers, record: Record, what: str) -> StartFailed:
     return StartFailed(f"The server {record.name} {what.rstrip('.')} (its log: {log}).", last_lines(tail(log)))
 
 
-def _ready(servers: Servers, record: Record, launch: Launch, show: Show) -> Record:
+def _ready(servers: Servers, record: Record, checkpoint: Checkpoint, show: Show) -> Record:
     show("hashing the weights")
-    checkpoint = launch.checkpoint.found()
-    record = replace(record, weights=checkpoint.weights(), template=_template(launch), ready=True)
+    checkpoint = checkpoint.found(given(record.command, "--revision"))
+    weights = checkpoint.weights()
+    if checkpoint.changed_since(record.began):
+        show("the weights were written anew since the start: which of them are served is not known")
+        weights = None
+    record = replace(record, weights=weights, template=_template(record, checkpoint), ready=True)
     write_profile(servers, record, record.name, f"{record.model}, served by vLLM on this machine.", record.weights)
     servers.save(record)
     return record
 
 
-def _template(launch: Launch) -> str | None:
-    """The hash of the template in force: the one given to vLLM, else the checkpoint's."""
-    for flag, value in zip_longest(launch.extra, launch.extra[1:], fillvalue=""):
-        given = flag.removeprefix("--chat-template=") if flag.startswith("--chat-template=") else value
-        if flag.startswith("--chat-template=") or flag == "--chat-template":
-            return digest(Path(given).read_bytes() if Path(given).is_file() else given.encode())
-    return launch.checkpoint.found().template()
+def _template(record: Record, checkpoint: Checkpoint) -> str | None:
+    """The hash of the template in force: the one given to vLLM, else the checkpoint's; None where neither is."""
+    own = given(record.command, "--chat-template")
+    if own is None:
+        return None if given(record.command, "--tokenizer") else checkpoint.template()
+    try:
+        return digest(Path(own).read_bytes())
+    except (OSError, ValueError):  # it is the template itself, perhaps too long for a path
+        return digest(own.encode())
 
 
 @contextmanager

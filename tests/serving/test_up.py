@@ -58,7 +58,7 @@ def test_a_second_start_finds_the_first(stage: Stage, tmp_path: Path) -> None:
     first = stage.up()
     again = stage.up()
     assert again.already and again.record == first.record
-    launch = Launch("small", replace(find_checkpoint("in-box"), wanted="other/model"), cpu=True)
+    launch = Launch("small", replace(find_checkpoint("in-box"), wanted="other/model", source="other/model"), cpu=True)
     with pytest.raises(UserError, match="small is up with another model, in-box"):
         up(launch, stage.servers, tmp_path, env=stage.env)
 
