@@ -190,7 +190,8 @@ def _read(output: str, read: Callable[[Any], Any]) -> tuple[Any, Any]:
 
 def _failure(kind: str, message: str, name: str) -> QueryFailed:
     lower = message.lower()
-    if name == "SQLITE_INTERRUPT" or name == "InterruptException" or lower.startswith("interrupt error"):
+    stopped = lower == "query interrupted"  # DuckDB, when the worker's own timer was first
+    if stopped or name in ("SQLITE_INTERRUPT", "InterruptException", "TimeLimit"):
         return QueryFailed("timeout", "The query took too long and was stopped.", name)
     if name in ("SQLITE_NOMEM", "OutOfMemoryException", "SQLITE_TOOBIG") or "out of memory" in lower:
         return QueryFailed("memory", message or "out of memory", name)

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from maieutic.errors import UserError
+from maieutic.tools.sandbox.tier import NoSandbox, ensure_sandbox
 from maieutic.tools.sql.bounds import Bounds
+from maieutic.tools.sql.database import database_of
 from maieutic.tools.sql.engine import Ask
 from maieutic.tools.sql.hints import explain
+from maieutic.tools.sql.opening import using
 from maieutic.tools.sql.schema import describe
-from tests.tools.sql.conftest import Open, failure, make_sqlite, rows
+from tests.tools.sql.conftest import AMPLE, Open, failure, make_sqlite, rows
 
 REFUSED = [
     "INSERT INTO customers VALUES (9, 'x', 'y')",
@@ -302,3 +305,33 @@ async def test_a_cancelled_query_leaves_a_usable_database(open_: Open, shop: Pat
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
     assert await rows(engine, "SELECT 2") == [(2,)]
+
+
+async def test_queries_beside_a_busy_writer_see_whole_transactions(open_: Open, tmp_path: Path) -> None:
+    path = tmp_path / "busy.db"
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute("PRAGMA journal_mode=WAL")
+    writer.executescript("CREATE TABLE t (a); CREATE TABLE u (a);")
+    written = 25
+
+    def write() -> None:
+        for n in range(written):
+            writer.executescript(f"BEGIN; INSERT INTO t VALUES ({n}); INSERT INTO u VALUES ({n}); COMMIT")
+
+    engine = await open_(path)
+    both = "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM u)"
+    writing = asyncio.to_thread(write)
+    found = await asyncio.gather(writing, *(rows(engine, both) for _ in range(12)))
+    assert all(one[0][0] == one[0][1] <= written for one in found[1:] if one is not None)
+    assert await rows(engine, both) == [(written, written)]
+    writer.close()
+
+
+async def test_the_second_sandbox_holds_sqlite_too(shop: Path) -> None:
+    try:
+        tier = await ensure_sandbox("landlock")
+    except NoSandbox as error:
+        pytest.skip(f"Landlock does not work here, so SQLite in it is NOT checked: {error}")
+    async with using(database_of(shop), AMPLE, tier.name) as opened:
+        assert await rows(opened.engine, "SELECT count(*) FROM customers") == [(3,)]
+        assert (await failure(opened.engine, "ATTACH '/etc/passwd' AS x")).kind == "refused"
