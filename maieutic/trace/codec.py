@@ -153,11 +153,8 @@ class RunDecoder:
             specs = self._tools[call_id] = tuple(ToolSpec(**tool) for tool in tools)
         messages = self._part(self._messages, line["messages"]) + tuple(line["messages"]["tail"])
         sampling = Sampling(**{**line["sampling"], "stop": tuple(line["sampling"]["stop"])})
-        raw = line.get("raw")
-        sent = None if raw is None or raw is True else self._ids_from(raw)[1]
         completion = self._completion(line)
-        if raw is True and completion is not None:
-            sent = completion.prompt_token_ids
+        sent = self._sent(line.get("raw"), completion)
         self._messages[call_id] = messages if completion is None else (*messages, completion.message())
         return CallRecord(
             run_id=line["run"],
@@ -178,6 +175,12 @@ class RunDecoder:
             parents=tuple(Parent(**parent) for parent in line["parents"]),
             **{name: line[name] for name in _PLAIN},
         )
+
+    def _sent(self, raw: Any, completion: Completion | None) -> tuple[int, ...] | None:
+        """The ids that were sent, once the call's own prompt is known: they may begin as that does."""
+        if raw is True:
+            return None if completion is None else completion.prompt_token_ids
+        return None if raw is None else self._ids_from(raw)[1]
 
     @staticmethod
     def _part(known: dict[str, tuple[Message, ...]], delta: dict[str, Any]) -> tuple[Message, ...]:

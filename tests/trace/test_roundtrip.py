@@ -110,10 +110,14 @@ def test_a_prompt_of_ids_is_written_once_where_the_model_saw_what_was_sent() -> 
     second = call("run", "c2", (1, 2, 3, 4, 5, 6), (7,))
     second = replace(second, request=replace(second.request, prompt_ids=(1, 2, 3, 4, 5, 6)))
     failed = replace(second, call_id="c3", completion=None, error="down")
-    lines = [parse(encoder.call(record)) for record in (first, second, failed)]
+    other = replace(second, call_id="c4", request=replace(second.request, prompt_ids=(1, 2, 9)))
+    assert first.completion  # its server says that the model saw other ids than were sent
+    other = replace(other, completion=replace(first.completion, prompt_token_ids=(1, 2, 9, 8)))
+    lines = [parse(encoder.call(record)) for record in (first, second, failed, other)]
     assert "raw" not in lines[0] and lines[1]["raw"] is True
     assert lines[1]["prompt"]["ids"] == [6] and (lines[2]["raw"]["base"], lines[2]["raw"]["ids"]) == ("c2", [])
-    assert [decoder.call(line) for line in lines] == [first, second, failed]
+    assert (lines[3]["raw"]["base"], lines[3]["raw"]["keep"]) == ("c4", 3)
+    assert [decoder.call(line) for line in lines] == [first, second, failed, other]
 
 
 def test_a_trace_without_the_newer_fields_is_read() -> None:
