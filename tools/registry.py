@@ -12,13 +12,17 @@ from maieutic.tools.tool import Tool, tool
 SHIPPED = {
     "open_source": "maieutic.tools.retrieval.tools:open_source",
     "python": "maieutic.tools.python:python",
+    "read_page": "maieutic.tools.web.tools:read_page",
     "retrieve": "maieutic.tools.retrieval.tools:retrieve",
+    "search": "maieutic.tools.web.tools:search",
     "sql": "maieutic.tools.sql.tools:sql",
     "sql_schema": "maieutic.tools.sql.tools:sql_schema",
 }
 MAKERS = {  # NAME@WHAT: called with WHAT
     "open_source": "maieutic.tools.retrieval.tools:source_tool",
+    "read_page": "maieutic.tools.web.tools:page_named",
     "retrieve": "maieutic.tools.retrieval.tools:retrieval_tool",
+    "search": "maieutic.tools.web.tools:search_named",
     "sql": "maieutic.tools.sql.tools:sql_named",
     "sql_schema": "maieutic.tools.sql.tools:schema_named",
 }

@@ -1,0 +1,86 @@
+"""The `Reader`: pages of the web as text, fetched or recorded, and kept for a while for reading on."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable
+from weakref import WeakKeyDictionary
+
+from maieutic.errors import ToolError
+from maieutic.tools.threads import in_thread
+from maieutic.tools.web.document import Document, read
+from maieutic.tools.web.fetching import Fetched, Fetcher
+from maieutic.tools.web.page import Page
+
+KEPT = 32  # texts that are kept for reading on
+SECONDS = 60.0  # that making text of one page may take
+_HELD = {
+    401: "asks for a login",
+    402: "asks for money",
+    403: "does not let programs read it",
+    404: "does not exist",
+    410: "is gone",
+    429: "refuses because of too many requests",
+    451: "may not be shown for legal reasons",
+}
+
+
+class Reader:
+    """Reads pages through a `Fetcher`. A page that was just read is not fetched again for its next window."""
+
+    def __init__(self, fetcher: Fetcher, kept: int = KEPT) -> None:
+        self._fetcher, self._most = fetcher, kept
+        self._kept: OrderedDict[str, Page] = OrderedDict()
+        self._under_way: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Future[Page]]]
+        self._under_way = WeakKeyDictionary()
+
+    async def page(self, url: str, again: bool = False) -> Page:
+        """The page at `url`, from what is kept unless `again`. Raises ToolError."""
+        key = url.strip().partition("#")[0]
+        if key in self._kept and not again:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        under_way = self._under_way.setdefault(asyncio.get_running_loop(), {})
+        if key not in under_way:
+            under_way[key] = asyncio.ensure_future(self._read(key))
+            under_way[key].add_done_callback(lambda done: _forget(under_way, key, done))
+        page = await asyncio.shield(under_way[key])
+        self._kept[key] = page
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return page
+
+    async def _read(self, url: str) -> Page:
+        fetched = await self._fetcher.fetch(url)
+        _refuse(fetched)
+        document = await _in_time(in_thread(lambda: read(fetched.answer, fetched.url)), fetched.url)
+        return Page(fetched.url, document.title, document.text, document.kind, document.note, fetched.answer.at)
+
+
+def _forget(under_way: "dict[str, asyncio.Future[Page]]", key: str, done: "asyncio.Future[Page]") -> None:
+    under_way.pop(key, None)
+    if not done.cancelled():
+        done.exception()  # whoever waited has it; nobody may be left
+
+
+async def _in_time(work: Awaitable[Document], url: str) -> Document:
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await work
+    except TimeoutError:
+        raise ToolError(f"Making text of {url} took longer than {SECONDS:g} s: try another page.") from None
+
+
+def _refuse(fetched: Fetched) -> None:
+    """Raises ToolError for an answer that is no page."""
+    status, url = fetched.answer.status, fetched.url
+    if 200 <= status < 300 and status != 204:
+        return
+    if status == 204:
+        raise ToolError(f"The page {url} is empty.")
+    wait = fetched.answer.headers.get("retry-after", "")
+    later = f", and asks to wait {int(wait):,} s" if wait.isdecimal() and len(wait) < 7 else ""
+    if status in _HELD:
+        raise ToolError(f"The page {url} {_HELD[status]} (HTTP {status}){later}.")
+    if status >= 500:
+        raise ToolError(f"The site of {url} has trouble of its own (HTTP {status}){later}: try later or another page.")
+    raise ToolError(f"The page {url} can't be had: the site answers with HTTP {status}{later}.")
