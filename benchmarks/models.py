@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -109,27 +109,23 @@ async def measure(bench: Bench, rounds: int) -> Found:
     groups = await bench.groups()
     for group in groups:
         for side in group.sides:  # connections, caches, imports
-            await take(side)
+            check_length(side, group, await take(side), bench.tokens)
     found: Found = {group.name: {side.name: [] for side in group.sides} for group in groups}
     for number in range(rounds):
         for group in groups:
             for side in random.sample(group.sides, len(group.sides)):
-                turn = await take(side)
-                if side.name == "its_hub":  # it doesn't say; every answer is of the same length
-                    turn = Turn(turn.seconds, turn.cpu, turn.calls * bench.tokens, turn.calls)
-                found[group.name][side.name].append(turn)
+                found[group.name][side.name].append(check_length(side, group, await take(side), bench.tokens))
         print(f"{bench.server.title}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-    check_lengths(groups, found, bench.tokens)
     return found
 
 
-def check_lengths(groups: list[Group], found: Found, tokens: int) -> None:
+def check_length(side: Side, group: Group, turn: Turn, tokens: int) -> Turn:
     """Sides are only comparable where they got equally long answers."""
-    for group in groups:
-        for name, turns in found[group.name].items():
-            if "early stop" not in name and any(turn.tokens != turn.calls * tokens for turn in turns):
-                got = [turn.tokens / turn.calls for turn in turns]
-                raise SystemExit(f"{name}, {group.name}: answers of {got} tokens instead of {tokens}.")
+    if side.timed is not None:  # it doesn't say, and has no way of asking for another length
+        return replace(turn, tokens=turn.calls * tokens)
+    if "early stop" not in side.name and turn.tokens != turn.calls * tokens:
+        raise SystemExit(f"{side.name}, {group.name}: answers of {turn.tokens / turn.calls:g} tokens, not {tokens}.")
+    return turn
 
 
 def kept(bound: Bound, found: Found) -> str:

@@ -28,7 +28,7 @@ async def main() -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         job = json.loads(line)
         if job["url"] not in models:
-            settings = {"temperature": 1.0, "max_tokens": job["max_tokens"], "max_tries": 1}
+            settings = {"temperature": 1.0, "max_completion_tokens": job["max_tokens"], "max_tries": 1}
             models[job["url"]] = OpenAICompatibleLanguageModel(job["url"], "none", job["model"], **settings)
         print(json.dumps(await timed(models[job["url"]], job)), flush=True)
     for model in models.values():

@@ -94,10 +94,14 @@ class Connections:
                 headers=self._headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(connect=self._connect, sock_connect=self._connect),
-                proxy=str(proxy.url) if proxy else None,
-                proxy_auth=aiohttp.BasicAuth(*proxy.auth) if proxy and proxy.auth else None,
+                proxy=None if proxy is None else _with_key(proxy),
             )
         )
+
+
+def _with_key(proxy: httpx.Proxy) -> str:
+    name, password = proxy.auth or (None, None)
+    return str(proxy.url.copy_with(username=name, password=password))
 
 
 class _AiohttpClient:
