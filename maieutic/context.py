@@ -6,7 +6,6 @@ tool session, so that parallel samples can't see each other's variables.
 
 import asyncio
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,19 +14,20 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from maieutic.budget import Account, Budget
-from maieutic.errors import BudgetExceeded
 from maieutic.events import Event, EventKind, EventStream
 from maieutic.llm.confidence import option_probabilities
 from maieutic.llm.continuation import Thought, go_on
 from maieutic.llm.gateway import Call, call_model
-from maieutic.llm.model import TokenModel
+from maieutic.llm.model import Model, TokenModel
 from maieutic.llm.registry import Resolved
 from maieutic.llm.sampling import derived_seed, merged
 from maieutic.tasks.task import PublicTask
+from maieutic.tools.approval import Approval
 from maieutic.tools.tool import Session, Tool
+from maieutic.tools.use import Desk, PastTools
 from maieutic.trace.record import CallRecord, Parent
 from maieutic.trace.writer import RunTrace
-from maieutic.types import Completion, Delta, Message, Request, Sampling, ToolCall, ToolChoice, ToolResult, ToolStatus
+from maieutic.types import Completion, Delta, Message, Request, Sampling, ToolCall, ToolChoice, ToolResult
 
 
 class Kept(Protocol):
@@ -35,6 +35,14 @@ class Kept(Protocol):
 
     @property
     def call_id(self) -> str: ...
+
+
+class Past(PastTools, Protocol):
+    """A run that this one goes on from: its model and tool calls that have ended are not made again."""
+
+    def model(self, branch: str, turn: int, name: str, request: Request) -> Model | None:
+        """What answers the request of the model `name` as it was answered then; None where it was not."""
+        ...
 
 
 K = TypeVar("K")
@@ -93,6 +101,8 @@ class RunState:
     partial: str | None = None
     kept: dict[str, "Kept"] = field(default_factory=dict)
     prompts: Prompts = field(default_factory=dict)
+    approval: Approval = field(default_factory=Approval)
+    past: Past | None = None
     call_numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     turns: "defaultdict[str, itertools.count[int]]" = field(default_factory=lambda: defaultdict(itertools.count))
 
@@ -253,7 +263,11 @@ class Context:
             self.record("note", call_id=call_id, **note)
         self.emit("call_started", role=role, call_id=call_id, model=resolved.model.name)
         heard = self._listener(role, call_id)
-        call = await call_model(resolved.model, request, self.account, heard, resolved.profile)
+        past = self.run.past and self.run.past.model(self.branch.path, turn, resolved.model.name, request)
+        if past:
+            self.record("note", call_id=call_id, replayed=True)
+        with self.run.approval.under_way():
+            call = await call_model(past or resolved.model, request, self.account, heard, resolved.profile)
         self._record(call, call_id, role, turn, resolved, parents)
         self._mark_cut(call, sampling)
         if call.completion is None:
@@ -262,44 +276,13 @@ class Context:
         return _utterance(call_id, role, call.request, call.completion, before)
 
     async def use(self, call: ToolCall, parent: str) -> ToolResult:
-        """Run a tool call the model made; its mistakes come back as a result that the model can read."""
-        self.emit("tool_started", tool=call.name, arguments=call.arguments)
-        started = time.monotonic()
-        try:
-            result = await self._use(call)
-        except (Exception, asyncio.CancelledError) as error:
-            status: ToolStatus = "timeout" if isinstance(error, BudgetExceeded) else "error"
-            said = "cancelled" if isinstance(error, asyncio.CancelledError) else str(error)
-            self._tell(call, parent, ToolResult(call.id, call.name, said, status, time.monotonic() - started))
-            raise
-        self._tell(call, parent, result)
-        return result
-
-    def _tell(self, call: ToolCall, parent: str, result: ToolResult) -> None:
-        self.run.trace.write(
-            "tool_result",
-            call_id=parent,
-            tool_call_id=call.id,
-            name=call.name,
-            arguments=call.arguments,
-            content=result.content,
-            status=result.status,
-            seconds=result.seconds,
-            meta=result.meta,
-            branch=self.branch.path,
+        """Run a tool call that the model call `parent` made; its mistakes come back as a result that the model can
+        read. Where it needs an approval that can't be had now, the run is ended."""
+        run, branch = self.run, self.branch
+        desk = Desk(
+            run.tools, branch.path, branch.session, branch.account, run.approval, run.past, run.trace, self.emit
         )
-        self.emit("tool_finished", tool=call.name, status=result.status, content=result.content, meta=result.meta)
-
-    async def _use(self, call: ToolCall) -> ToolResult:
-        tool = self.run.tools.get(call.name)
-        if tool is None:
-            known = ", ".join(self.run.tools) or "none"
-            return ToolResult(call.id, call.name, f"There is no tool {call.name}. Tools: {known}.", "error", 0.0)
-        try:
-            async with asyncio.timeout(self.account.seconds_left()):
-                return await tool.call(call, self.branch.session)
-        except TimeoutError:
-            raise BudgetExceeded("seconds", f"The time budget ended while the tool {tool.name} was running.") from None
+        return await desk.use(call, parent)
 
     def propose(self, proposal: Proposal) -> None:
         """Make this the run's answer so far: what is returned if nothing better comes."""

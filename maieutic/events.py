@@ -11,6 +11,7 @@ EventKind = Literal[
     "call_started",
     "delta",
     "call_finished",
+    "approval_requested",
     "tool_started",
     "tool_finished",
     "vote",

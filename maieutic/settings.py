@@ -74,7 +74,8 @@ class Settings(Strict):
     """The user's settings. Paths are absolute once loaded; relative ones are taken from the file's directory.
 
     `sandbox` demands one isolation of model-written code by its name; by default it is the best that works.
-    `approve` names tools whose calls a person is asked about, or `all`. `traces_dir` is where runs are recorded, `prompts_dir` holds prompt files that override the shipped ones, and
+    `approve` names tools whose calls a person is asked about, or `all`.
+    `traces_dir` is where runs are recorded, `prompts_dir` holds prompt files that override the shipped ones, and
     `models_dir` the user's model profiles. `mcp` are MCP servers by name.
     """
 

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, TypeVar, overload
 from weakref import WeakKeyDictionary
@@ -40,6 +40,7 @@ class Session:
         self.inputs = Inputs() if inputs is None else inputs
         self._kept: dict[str, Any] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._past: defaultdict[str, list[ToolCall]] = defaultdict(list)
         self._stack = AsyncExitStack()
 
     def fork(self) -> "Session":
@@ -54,6 +55,20 @@ class Session:
                 self._stack.push_async_callback(close, value)
                 self._kept[key] = value
         return self._kept[key]  # type: ignore[no-any-return]
+
+    def replayed(self, call: ToolCall, result: ToolResult) -> ToolResult:
+        """The result of a call that an earlier run made, marked as such; `catch_up` can make the call again."""
+        made = replace(call, arguments=result.meta.get("arguments", call.arguments))
+        self._past[call.name].append(made)
+        return replace(result, call_id=call.id, meta={**result.meta, "replayed": True})
+
+    async def catch_up(self, tool: "Tool") -> None:
+        """Bring a stateful tool to where the calls that were replayed had left it, by making them again."""
+        if not tool.stateful:
+            return
+        async with self._opening[f"past of {tool.name}"]:
+            while past := self._past[tool.name]:
+                await tool.call(past.pop(0), self)
 
     async def close(self) -> None:
         self._kept.clear()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from maieutic.runner.result import Result
 from maieutic.runner.runner import Runner
 from maieutic.settings import Settings, load_settings
 from maieutic.tasks.task import Task
+from maieutic.tools.approval import ALL, Approver
 from maieutic.tools.opening import open_tools
 from maieutic.tools.options import ToolOptions
 from maieutic.tools.tool import Tool
@@ -41,21 +43,29 @@ async def open_runner(
     traces: Path | None = None,
     sandbox: str | None = None,
     unsafe_local: bool = False,
+    approve: Iterable[str] = (),
+    approver: Approver | None = None,
 ) -> AsyncIterator[Runner]:
     """A `Runner` with its models, toolsets and trace store opened, and closed at the end of the block.
 
     `models` gives single roles a model of their own; a shipped graph knows which roles there are. Models given by name
     are closed at the end, those given as objects are left open. `sandbox` demands one isolation of model-written code
-    by its name; `unsafe_local` does without any, so that such code may do whatever the user may. Runs still under way
-    at the end are cancelled. Raises UserError for any name or setting that is wrong, before anything is written.
+    by its name; `unsafe_local` does without any, so that such code may do whatever the user may.
+
+    Before a call of a tool that `approve` names (`all` is every tool), `approver` is asked; without one, or where it
+    says None, the run ends partial, and can be resumed. Runs still under way at the end are cancelled. Raises UserError
+    for any name or setting that is wrong, before anything is written.
     """
     settings = settings or load_settings()
     compiled = graph if isinstance(graph, Graph) else load_graph(graph, graph_settings)
+    tools, approve = tuple(tools), (approve,) if isinstance(approve, str) else tuple(approve)
+    asked = _asked(graph, model or settings.model, models or {}, tools, sampling, approve, sandbox)
     if settings.prompts_dir is not None and not settings.prompts_dir.is_dir():
         raise ConfigError(f"There is no prompts directory {settings.prompts_dir}: create it, or change prompts_dir.")
     demanded = sandbox or (None if unsafe_local else settings.sandbox)
     demands = ToolOptions(demanded, unsafe_local, web=settings.web, mcp=settings.mcp)
     async with open_tools(tools, demands) as toolbox:
+        first = _approved_first(approve, settings, toolbox)
         _refuse_unknown_roles(compiled, models or {})
         wanted = {"": model or settings.model, **(models or {})}
         resolved = {role: _resolve(m, settings) for role, m in wanted.items()}
@@ -63,7 +73,18 @@ async def open_runner(
             _refuse_unpriced(resolved.values())
         store = TraceStore(traces or settings.traces_dir)
         folders = (settings.prompts_dir,) if settings.prompts_dir else ()
-        runner = Runner(compiled, resolved, store, toolbox, sampling, budget, folders)
+        runner = Runner(
+            compiled,
+            resolved,
+            store,
+            toolbox,
+            sampling,
+            budget,
+            folders,
+            approve=first,
+            approver=approver,
+            asked=asked,
+        )
         try:
             yield runner
         finally:
@@ -83,6 +104,35 @@ def _refuse_unknown_roles(graph: Graph, roles: Iterable[str]) -> None:
     for role in roles:
         if role not in agent_names():
             raise UnknownName("role", role, agent_names())
+
+
+def _asked(
+    graph: str | Graph,
+    model: str | Model,
+    models: Mapping[str, str | Model],
+    tools: tuple[Any, ...],
+    sampling: Sampling,
+    approve: tuple[str, ...],
+    sandbox: str | None,
+) -> dict[str, Any]:
+    """What was asked for, as far as it has a name: for a later start that goes on with it."""
+    return {
+        "graph": graph if isinstance(graph, str) else graph.name,
+        "model": model if isinstance(model, str) else None,
+        "models": {role: one for role, one in models.items() if isinstance(one, str)},
+        "tools": list(tools) if all(isinstance(one, str) for one in tools) else None,
+        "sampling": asdict(sampling),
+        "approve": list(approve),
+        "sandbox": sandbox,
+    }
+
+
+def _approved_first(approve: tuple[str, ...], settings: Settings, tools: Mapping[str, Tool]) -> frozenset[str]:
+    """Which tools wait for approval. What the user's settings name need not be among this run's tools."""
+    for name in approve:
+        if name not in tools and name != ALL:
+            raise UnknownName("tool of this run", name, [*tools, ALL])
+    return frozenset((*approve, *settings.approve))
 
 
 def _refuse_unpriced(models: Iterable[Resolved]) -> None:

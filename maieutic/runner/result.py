@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maieutic.tools.approval import Pending
 from maieutic.types import Outcome, Usage, Verdict
 
 
@@ -13,7 +14,8 @@ class Result:
 
     `answer` is None where none could be read from `text`. `outcome` is None where the task has nothing to check the
     answer against. `partial` says that the run ended before its graph did (budget, time-out, interruption, failed
-    branches); `reason` says why. `trace` is the directory that holds the run under `run_id`.
+    branches); `reason` says why. `waiting` are the tool calls that a person has yet to allow. `trace` is the directory
+    that holds the run under `run_id`.
     """
 
     answer: str | None
@@ -27,10 +29,12 @@ class Result:
     graph: str
     task_id: str
     verdict: Verdict | None = None
+    waiting: tuple[Pending, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The object that `maieutic ask --json` prints."""
         usage = {name: getattr(self.usage, name) for name in ("calls", "prompt_tokens", "completion_tokens")}
+        waiting = [{"tool": p.tool, "arguments": p.arguments, "branch": p.branch} for p in self.waiting]
         return {
             "answer": self.answer if self.answer is not None else self.text or None,
             "outcome": self.outcome,
@@ -38,4 +42,5 @@ class Result:
             "usage": {**usage, "seconds": round(self.usage.seconds, 3)},
             "run_id": self.run_id,
             "trace": str(self.trace),
+            **({"waiting": waiting} if waiting else {}),
         }

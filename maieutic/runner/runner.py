@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from maieutic.budget import Account, Budget
 from maieutic.context import Branch, Context, Prompts, Proposal, RunState
@@ -14,10 +15,12 @@ from maieutic.errors import BudgetExceeded, MaieuticError, UserError
 from maieutic.events import EventStream
 from maieutic.graphs.graph import Graph
 from maieutic.llm.registry import Resolved
+from maieutic.runner.replay import Recording
 from maieutic.runner.result import Result
 from maieutic.runner.running import Control, Running
 from maieutic.tasks.task import Task
 from maieutic.tasks.verifier import verify
+from maieutic.tools.approval import Approval, Approver
 from maieutic.tools.artifacts import Artifacts
 from maieutic.tools.inputs import Inputs, database_in, files_of
 from maieutic.tools.tool import Session, Tool
@@ -28,7 +31,10 @@ from maieutic.types import Message, Outcome, Sampling, Verdict
 
 @dataclass(frozen=True)
 class Runner:
-    """Everything that many runs share. `models` maps roles to models; "" is the model of all other roles."""
+    """Everything that many runs share. `models` maps roles to models; "" is the model of all other roles.
+
+    `approve` names the tools whose calls `approver` is asked about; `asked` goes into every run's header.
+    """
 
     graph: Graph
     models: Mapping[str, Resolved]
@@ -38,6 +44,9 @@ class Runner:
     budget: Budget | None = None
     prompt_folders: tuple[Path, ...] = ()
     prompts: Prompts = field(default_factory=dict)
+    approve: frozenset[str] = frozenset()
+    approver: Approver | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
     _under_way: "set[asyncio.Task[Result]]" = field(default_factory=set, init=False, repr=False, compare=False)
 
     def start(
@@ -48,15 +57,19 @@ class Runner:
         sample: int = 0,
         attempt: int = 0,
         history: tuple[Message, ...] = (),
+        past: Recording | None = None,
     ) -> Running:
-        """Start a run in the background of the running event loop. Raises TaskError for inputs that can't be used."""
+        """Start a run in the background of the running event loop. What `past` holds is not done again. Raises
+        TaskError for inputs that can't be used."""
         run_id = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(6)
         seed = secrets.randbits(31) if seed is None else seed
         header = self._header(run_id, task, seed, sample, attempt)
+        asked = {**self.asked, "history": history} if history else dict(self.asked)
+        header = replace(header, asked=asked, parent=past.run_id if past else None)
         inputs = Inputs(files_of(task.inputs), database_in(task.inputs))
         session = Session(Artifacts(self.store.root / "artifacts" / run_id), inputs)
         events, control = EventStream(), Control()
-        work = asyncio.create_task(self._execute(task, header, session, events, control, history))
+        work = asyncio.create_task(self._execute(task, header, session, events, control, history, past))
         self._under_way.add(work)
         work.add_done_callback(self._under_way.discard)
         work.add_done_callback(lambda _: events.close())
@@ -98,6 +111,7 @@ class Runner:
         events: EventStream,
         control: Control,
         history: tuple[Message, ...],
+        past: Recording | None,
     ) -> Result:
         trace = self.store.open_run(header)
         started = time.monotonic()
@@ -114,6 +128,8 @@ class Runner:
             prompt_folders=self.prompt_folders,
             prompts=self.prompts,
             history=history,
+            approval=Approval(self.approve, self.approver, control.stop),
+            past=past,
         )
         ctx = Context(state, Branch("", account, session))
         ctx.emit("run_started", graph=self.graph.name, model=header.models[0], question=task.question)
@@ -177,6 +193,7 @@ class Runner:
             graph=self.graph.name,
             task_id=task.id,
             verdict=verdict,
+            waiting=tuple(ctx.run.approval.waiting),
         )
         _record_end(ctx.run.trace, result, best)
         return result

@@ -5,15 +5,15 @@ These are the values that the gateway writes and that recipes read; how they lie
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from maieutic.types import Completion, Outcome, Request
 
 FORMAT_VERSION = 1
 
 ParentType = Literal["continuation", "critique", "reflection", "peer", "debate", "judge", "retry", "splice"]
-EventKind = Literal["tool_result", "reward", "label", "vote", "verdict", "note", "error"]
-EVENT_KINDS: tuple[EventKind, ...] = ("tool_result", "reward", "label", "vote", "verdict", "note", "error")
+EventKind = Literal["tool_result", "approval_requested", "reward", "label", "vote", "verdict", "note", "error"]
+EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class RunHeader:
 
     `task` is the public part of the task (never its gold answer). `models` names every model in play, the main one
     first. `group_id` is shared by runs of the same prompt under the same policy. `parent` is the run this one was
-    started from. `oracle` marks a run whose loop may have seen gold. `started` is seconds since the epoch.
+    started from. `oracle` marks a run whose loop may have seen gold. `started` is seconds since the epoch. `asked` is
+    what else was asked for, as far as it can be written down, so that the run can be resumed.
     """
 
     run_id: str
@@ -49,6 +50,7 @@ class RunHeader:
     group_id: str | None = None
     oracle: bool = False
     started: float = field(default_factory=time.time)
+    asked: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class RunTrace:
         self._appender.append(self._running().call(record))
 
     def write(self, kind: str, /, **fields: Any) -> None:
-        """Record an event; `kind` is one of tool_result, reward, label, vote, verdict, note, error."""
+        """Record an event; `kind` is one of `EVENT_KINDS`."""
         if kind not in EVENT_KINDS:
             raise TraceError(f"A run has no events of kind {kind!r}: use one of {', '.join(EVENT_KINDS)}.")
         self._running()
