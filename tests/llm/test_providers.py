@@ -6,7 +6,10 @@ Slow: importing litellm takes seconds.
 import asyncio
 import gc
 import json
+import socket
+from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -294,18 +297,24 @@ async def test_a_cancelled_call_closes_its_connection(provider: str, stream: boo
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_call_can_be_cancelled_before_it_has_left(provider: str) -> None:
     """litellm prepares a call in a thread; nothing of it is left behind, however early the call is cancelled."""
-    with ProviderServer(provider, Said(delay=60)) as server:
-        asked = model(server, NAMES[provider])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody: Any = SimpleNamespace(url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        asked = model(nobody, NAMES[provider])
+        cancelled = 0
         for turns in range(12):
             task = asyncio.create_task(asked.sample(REQUEST))
             for _ in range(turns):
                 await asyncio.sleep(0)
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        assert await server.until(lambda: server.running == 0)
+            with suppress(ModelError):  # it was quicker
+                try:
+                    await task
+                except asyncio.CancelledError:
+                    cancelled += 1
         await asked.close()
-    gc.collect()
+    gc.collect()  # a coroutine that was never awaited would say so now
+    assert cancelled > 0
 
 
 async def test_only_some_go_on_from_an_open_message() -> None:

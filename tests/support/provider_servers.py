@@ -60,7 +60,7 @@ class ProviderServer:
         """What a profile's `base_url` is for this provider."""
         return f"http://127.0.0.1:{self.port}{self.format.root}"
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    async def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> bool:
         """Wait until a condition on this server holds; False where it doesn't come about."""
         end = time.monotonic() + seconds
         while not condition():
@@ -75,11 +75,16 @@ class ProviderServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
         self.port = runner.addresses[0][1]
         self._started.set()
         await self._stop.wait()
+        await site.stop()
+        for _ in range(8):  # connections that are just being accepted are closed with the others
+            await asyncio.sleep(0)
         await runner.cleanup()
+        await asyncio.sleep(0)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
