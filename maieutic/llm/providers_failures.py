@@ -9,7 +9,7 @@ from maieutic.llm.providers_table import Provider
 from maieutic.llm.providers_wire import Witness, described
 from maieutic.llm.server.exchange import AttemptFailed
 from maieutic.llm.server.net import Failure, retry_after
-from maieutic.llm.server.refusals import OVERLOADED, is_retryable, message_of
+from maieutic.llm.server.refusals import OVERLOADED, is_retryable, message_of, without_key
 from maieutic.llm.server.wire import Json
 
 SAID = 400  # characters of what a provider says
@@ -54,7 +54,7 @@ class Failures:
 
     def refused(self, status: int, body: str, wait: float | None = None) -> AttemptFailed:
         """The failure for an answer with this status and body; `wait` is how long it asks to wait."""
-        said = self._clean(_said(body))
+        said = self._clean(_said(without_key(body, self._secret)))
         kind = "overloaded" if status in OVERLOADED else "refused"
         retryable = is_retryable(status)
         if any(word in body for word in FOR_GOOD):
@@ -118,9 +118,7 @@ class Failures:
         return f"{own}, or the variable that the profile's api_key_env names"
 
     def _clean(self, said: str) -> str:
-        if self._secret:
-            said = said.replace(self._secret, "***")
-        return said[:SAID].rstrip(". ")
+        return without_key(said, self._secret)[:SAID].rstrip(". ")
 
 
 def _said(body: str) -> str:
