@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from maieutic.errors import ModelError
+from maieutic.errors import ConfigError, ModelError
 
 RETRIED = {408, 409, 425, 429}
 OVERLOADED = {429, 502, 503, 504, 529}
@@ -18,9 +18,7 @@ def is_retryable(status: int) -> bool:
 
 def refusal(url: str, status: int, body: str, secret: str | None) -> ModelError:
     """The error for an answer with this status; the key is taken out of whatever the server says."""
-    said = message_of(body).rstrip(".")
-    if secret:
-        said = said.replace(secret, "***")
+    said = message_of(without_key(body, secret)).rstrip(".")
     kind = "overloaded" if status in OVERLOADED else "refused"
     if status in (401, 403):
         text = f"The server at {url} does not accept the key ({status}: {said}): check the variable that the profile's "
@@ -32,6 +30,11 @@ def refusal(url: str, status: int, body: str, secret: str | None) -> ModelError:
     else:
         text = f"The server at {url} refused the request ({status}: {said})."
     return ModelError(text, kind=kind, retryable=is_retryable(status), status=status)
+
+
+def without_key(text: str, secret: str | None) -> str:
+    """A text with the key taken out: before it is shortened, so that no part of the key stays."""
+    return text.replace(secret, "***") if secret else text
 
 
 def unknown_model(url: str, model: str, served: list[str]) -> ModelError:
@@ -66,7 +69,15 @@ def shown(url: httpx.URL) -> str:
 
 
 def root_url(text: str) -> httpx.URL:
-    """The API's root: without a trailing slash or endpoint, and with `/v1` where only a host is given."""
-    url = httpx.URL(text)
+    """The API's root: without a trailing slash or endpoint, and with `/v1` where only a host is given.
+
+    Raises ConfigError for what is no address.
+    """
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"{text} is no address ({error}): write it as http://localhost:8000/v1.") from error
+    if not url.host:
+        raise ConfigError(f"{text} names no host: write it as http://localhost:8000/v1.")
     path = url.path.rstrip("/").removesuffix("/chat/completions")
     return url.copy_with(path=path or "/v1")
