@@ -215,3 +215,12 @@ async def test_how_sure_a_model_is_of_its_options(opened: Open, in_box: InBoxMod
     assert (call.request.sampling.max_tokens, call.request.sampling.temperature) == (1, 1.0)
     assert call.completion and call.completion.top_logprobs and len(call.completion.top_logprobs) == 1
     assert recorded[0].events_of("note")[0].fields["options"] == pytest.approx(found)
+
+
+async def test_a_stop_string_that_the_reply_shows_does_not_stay_either(opened: Open) -> None:
+    ids = encode("I think 7</think>")
+    model = ScriptedModel([Completion("I think 7</think>", finish_reason="stop", token_ids=ids), " or 5"])
+    shown = Sampling(stop=("</think>",), extra={"include_stop_str_in_output": True})
+    async with opened(model, []) as ctx:
+        second = await ctx.resume("solver", await ctx.sample("solver", MESSAGES, sampling=shown), " Wait,")
+    assert second.text == "I think 7 Wait, or 5"

@@ -80,8 +80,7 @@ async def _kept(
     if thought.completion.finish_reason not in ("stop", "tool_calls"):
         return ids, await model.decode(ids), ""
     text = await model.decode(ids)
-    stops = () if sampling.extra.get("include_stop_str_in_output") else sampling.stop
-    found = [at for at in map(text.find, stops) if at >= 0]
+    found = [at for at in map(text.find, sampling.stop) if at >= 0]
     if not found:
         return ids[:-1], await model.decode(ids[:-1]), ""
     for length in range(len(ids) - 1, 0, -1):

@@ -47,7 +47,7 @@ async def call_model(
     lease = account.open_call()
     request = _clip(request, account)
     guarded = profile is None or profile.loop_guard
-    stream = _Stream(lease, request, listener, LoopGuard() if guarded else None)
+    stream = _Stream(lease, request, listener, LoopGuard() if guarded else None, profile)
     streamed = account.tokens_left() is not None or account.seconds_left() is not None or listener is not None
     if guarded and not streamed and profile is not None and profile.kind == "vllm":
         request = guarded_by_server(request)
@@ -91,12 +91,14 @@ class _Stream:
         request: Request,
         listener: Callable[[Delta], None] | None,
         guard: Callable[[Delta], None] | None,
+        profile: Profile | None,
     ) -> None:
         self._lease = lease
         self._listener = listener
         self._guard = guard
         self._deltas: list[Delta] = []
-        self._prompt_ids = request.prompt_ids
+        self._request = request
+        self._profile = profile
 
     def __call__(self, delta: Delta) -> None:
         self._deltas.append(delta)
@@ -113,8 +115,9 @@ class _Stream:
         if not self._deltas:
             return None
         text, reasoning = "".join(d.text for d in self._deltas), "".join(d.reasoning for d in self._deltas)
-        prompt_ids = next((d.prompt_ids for d in self._deltas if d.prompt_ids is not None), self._prompt_ids)
+        prompt_ids = next((d.prompt_ids for d in self._deltas if d.prompt_ids is not None), self._request.prompt_ids)
         prompt = next((d.prompt_tokens for d in self._deltas if d.prompt_tokens is not None), len(prompt_ids or ()))
+        own_prompt = self._request.prompt_ids is not None or "chat_template" in self._request.sampling.extra
         return Completion(
             text,
             reasoning=reasoning or None,
@@ -122,6 +125,8 @@ class _Stream:
             token_ids=_joined([d.ids for d in self._deltas]),
             logprobs=_joined([d.logprobs for d in self._deltas]),
             usage=Usage(1, prompt, self._lease.streamed, seconds=seconds),
+            weights=None if self._profile is None else self._profile.weights,
+            template=None if own_prompt or self._profile is None else self._profile.template,
         )
 
 

@@ -143,3 +143,9 @@ def test_wrong_profiles(settings: Settings, text: str, message: str) -> None:
     write(settings, "mine.yaml", text)
     with pytest.raises(ConfigError, match=message):
         resolve_model("mine", settings, {})
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://", "http:///v1", "http://a:b/v1", "http://a:1,http://[::1"])
+def test_what_is_no_address_is_said_before_anything_is_asked(settings: Settings, url: str) -> None:
+    with pytest.raises(ConfigError, match="write it as http://localhost:8000/v1"):
+        resolve_model(f"vllm/x@{url}", settings, {})

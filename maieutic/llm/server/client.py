@@ -1,6 +1,7 @@
 """Any server that speaks the OpenAI chat protocol, vLLM first: there, also calls that go on from token ids."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from maieutic.llm.server.exchange import TRANSPORT_ERRORS, AttemptFailed, Exchan
 from maieutic.llm.server.fields import TEMPLATE, complaint
 from maieutic.llm.server.net import Slots, retry_after, wait_before
 from maieutic.llm.server.raw import as_chat, raw_body
-from maieutic.llm.server.refusals import error_in, refusal, root_url, shown, unknown_model
+from maieutic.llm.server.refusals import error_in, refusal, root_url, shown, unknown_model, without_key
 from maieutic.llm.server.stream import EventParser, Listener
 from maieutic.llm.server.wire import (
     Json,
@@ -153,14 +154,16 @@ class OpenAICompatibleModel:
         model = self._model or await self._only_model()
         post = self._post(request, model, on_delta is not None)
         for field in self._unsupported:
-            post.body.pop(field, None)
+            _leave_out(post.body, field)
         completion = read_completion(await self._attempts(post, on_delta), model, self._profile.price)
-        prompt = completion.prompt_token_ids
+        prompt, extra = completion.prompt_token_ids, request.sampling.extra
+        if post.raw and not (request.sampling.top_logprobs or extra.get("logprobs")):
+            completion = replace(completion, top_logprobs=None)  # the endpoint names the sampled token all the same
         return replace(
             completion,
             prompt_token_ids=request.prompt_ids if prompt is None else prompt,
             weights=self._profile.weights,
-            template=None if post.raw else self._profile.template,
+            template=None if post.raw or "chat_template" in extra else self._profile.template,
         )
 
     def _post(self, request: Request, model: str, stream: bool) -> _Post:
@@ -208,7 +211,7 @@ class OpenAICompatibleModel:
                 payload = await self._attempt(post, listener, self._unused if was_stale else self._http)
             except AttemptFailed as failed:
                 if failed.without is not None:
-                    del post.body[failed.without]
+                    _leave_out(post.body, failed.without)
                     left_out.append(failed.without)
                 elif failed.stale and not was_stale:
                     was_stale = True
@@ -281,7 +284,7 @@ class OpenAICompatibleModel:
         try:
             payload: Any = decode_json(data)
         except ValueError as error:
-            start = data[:80].decode(errors="replace")
+            start = without_key(data.decode(errors="replace"), self._key)[:80]
             raise malformed(f"{self._shown} answered with something that is not JSON ({start!r})") from error
         if not isinstance(payload, dict):
             raise malformed(f"{self._shown} answered with something that is not an object")
@@ -294,7 +297,10 @@ class OpenAICompatibleModel:
         error.wait = retry_after(reply.headers)
         without = None
         if reply.status in (400, 422):
-            without = next((name for name in OPTIONAL_FIELDS if name in body and name in text), None)
+            names = (name for name in OPTIONAL_FIELDS if name in body and re.search(rf"\b{name}\b", text))
+            without = next(names, None)
+        if without == "logprobs" and self._profile.kind == "vllm":  # it has them: what it minds is how many
+            without = None
         return AttemptFailed(error, wait=error.wait, without=without)
 
     async def _final(self, error: ModelError) -> ModelError:
@@ -314,6 +320,12 @@ class OpenAICompatibleModel:
             raise ModelError(f"The server at {self._shown} serves {listed}: name one, as in vllm/NAME@{self._shown}.")
         self._model = names[0]
         return self._model
+
+
+def _leave_out(body: Json, field: str) -> None:
+    """Take an optional field out of a request, and what makes no sense without it."""
+    for name in (field, "top_logprobs") if field == "logprobs" else (field,):
+        body.pop(name, None)
 
 
 def _listed(payload: Json, name: str) -> tuple[int, ...]:

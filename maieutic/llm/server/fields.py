@@ -38,11 +38,24 @@ _RENAMED = {
     "guided_decoding_backend": "start the server with --structured-outputs-config instead",
     "guided_whitespace_pattern": "use structured_outputs: {whitespace_pattern: …}",
 }
+# What a call says itself: given once more, it would win, and the record or the budget would be wrong.
+_OURS = {
+    "model": "the profile names the model",
+    "messages": "the call has them",
+    "prompt": "use the request's prompt_ids",
+    "stream": "a call is streamed where somebody listens",
+    "stream_options": "a call is streamed where somebody listens",
+    "n": "ask for several samples side by side, as the graph self_consistency does",
+    "max_tokens": "use the sampling's max_tokens, which a budget can lower",
+    "max_completion_tokens": "use the sampling's max_tokens, which a budget can lower",
+}
 
 
 def complaint(names: Iterable[str], unchecked: Collection[str] = ()) -> str | None:
-    """One sentence about the first name that vLLM would ignore; None where it knows them all."""
+    """One sentence about the first name that vLLM would ignore or a call sets itself; None where all are fine."""
     for name in names:
+        if name in _OURS:
+            return f"The field {name!r} can't be set in `extra`: {_OURS[name]}."
         if name in COMMON or name in CHAT_ONLY or name in unchecked:
             continue
         if name in _RENAMED:
