@@ -34,6 +34,12 @@ def run_options(
     database: Annotated[
         str | None, typer.Option(metavar="PATH|URL", help="A database that the model may question, never change.")
     ] = None,
+    web_cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Record what is fetched from the web there, and fetch it once.")
+    ] = None,
+    web_replay: Annotated[
+        bool, typer.Option("--web-replay", help="Take the web from its record, and fetch nothing.")
+    ] = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the graph; repeatable.")
     ] = None,
@@ -77,6 +83,8 @@ def run_options(
         graph_settings=parse_settings(set_ or ()),
         sandbox=sandbox,
         unsafe_local=unsafe_local,
+        web_cache=web_cache,
+        web_replay=web_replay,
     )
 
 

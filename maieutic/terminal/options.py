@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maieutic.budget import Budget
+from maieutic.errors import UserError
 from maieutic.types import Sampling
 
 if TYPE_CHECKING:
@@ -30,12 +31,22 @@ class RunOptions:
     traces: Path | None = None
     sandbox: str | None = None
     unsafe_local: bool = False
+    web_cache: Path | None = None
+    web_replay: bool = False
 
     def graph_name(self, settings: "Settings") -> str:
         return self.graph or settings.graph
 
     def model_name(self, settings: "Settings") -> str:
         return self.model or settings.model
+
+    def with_web(self, settings: "Settings") -> "Settings":
+        """The settings with the record of the web that is asked for. Raises UserError where none is named."""
+        if self.web_replay and self.web_cache is None and settings.web.cache is None:
+            raise UserError("What is to be replayed? Name the record of the web with --web-cache DIR.")
+        web: dict[str, Any] = {"cache": self.web_cache.expanduser().absolute()} if self.web_cache is not None else {}
+        web |= {"cache_mode": "replay"} if self.web_replay else {}
+        return settings.model_copy(update={"web": settings.web.model_copy(update=web)})
 
 
 def open_with(options: RunOptions, settings: "Settings") -> AbstractAsyncContextManager["Runner"]:
@@ -46,7 +57,7 @@ def open_with(options: RunOptions, settings: "Settings") -> AbstractAsyncContext
         options.graph_name(settings),
         model=options.model_name(settings),
         tools=options.tools,
-        settings=settings,
+        settings=options.with_web(settings),
         graph_settings=options.graph_settings,
         budget=options.budget,
         sampling=options.sampling,

@@ -30,8 +30,8 @@ class Document:
     note: str | None = None
 
 
-def read(answer: Answered, url: str) -> Document:
-    """The text of an answer; slow for a large one. Raises ToolError where there is none, MissingExtra."""
+def read(answer: Answered, url: str, largest: int = LARGEST) -> Document:
+    """The text of an answer, of at most `largest` characters of HTML. Raises ToolError where it has none, MissingExtra."""
     kind = _kind(answer)
     if not answer.body.strip():
         raise ToolError(f"The page {url} is empty.")
@@ -43,7 +43,7 @@ def read(answer: Answered, url: str) -> Document:
     if len(_CONTROL.findall(text[:65536])) > len(text[:65536]) / 100:
         raise ToolError(f"{url} is not a text, though it says that it is {kind}.")
     if kind == "html":
-        return _of_html(text, answer, url)
+        return _of_html(text, answer.cut, url, largest)
     return Document(None, _plain(text, answer), "text", answer.cut)
 
 
@@ -72,15 +72,14 @@ def _plain(text: str, answer: Answered) -> str:
     return text
 
 
-def _of_html(html: str, answer: Answered, url: str) -> Document:
+def _of_html(html: str, note: str | None, url: str, largest: int) -> Document:
     try:
         import trafilatura
     except ImportError:
         raise MissingExtra("Reading web pages", "web") from None
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-    note = answer.cut
-    if len(html) > LARGEST:
-        html, note = html[:LARGEST], f"only its first {LARGEST:,} characters were read"
+    if len(html) > largest:
+        html, note = html[:largest], f"only its first {largest:,} characters were read"
     title = _title(html)
     try:
         if _depth(html) > DEEPEST:

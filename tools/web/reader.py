@@ -1,8 +1,9 @@
 """The `Reader`: pages of the web as text, fetched or recorded, and kept for a while for reading on."""
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
 from maieutic.errors import ToolError
@@ -12,6 +13,7 @@ from maieutic.tools.web.fetching import Fetched, Fetcher
 from maieutic.tools.web.page import Page
 
 KEPT = 32  # texts that are kept for reading on
+FRESH = 900.0  # seconds for which they are
 SECONDS = 60.0  # that making text of one page may take
 _HELD = {
     401: "asks for a login",
@@ -25,26 +27,30 @@ _HELD = {
 
 
 class Reader:
-    """Reads pages through a `Fetcher`. A page that was just read is not fetched again for its next window."""
+    """Reads pages through a `Fetcher`. A page that was just read is not fetched again for its next window.
 
-    def __init__(self, fetcher: Fetcher, kept: int = KEPT) -> None:
-        self._fetcher, self._most = fetcher, kept
-        self._kept: OrderedDict[str, Page] = OrderedDict()
+    `clock` counts seconds.
+    """
+
+    def __init__(self, fetcher: Fetcher, kept: int = KEPT, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetcher, self._most, self._clock = fetcher, kept, clock
+        self._kept: OrderedDict[str, tuple[float, Page]] = OrderedDict()
         self._under_way: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Future[Page]]]
         self._under_way = WeakKeyDictionary()
 
-    async def page(self, url: str, again: bool = False) -> Page:
-        """The page at `url`, from what is kept unless `again`. Raises ToolError."""
+    async def page(self, url: str) -> Page:
+        """The page at `url`. Raises ToolError."""
         key = url.strip().partition("#")[0]
-        if key in self._kept and not again:
+        until, kept = self._kept.get(key, (0.0, None))
+        if kept is not None and self._clock() < until:
             self._kept.move_to_end(key)
-            return self._kept[key]
+            return kept
         under_way = self._under_way.setdefault(asyncio.get_running_loop(), {})
         if key not in under_way:
             under_way[key] = asyncio.ensure_future(self._read(key))
             under_way[key].add_done_callback(lambda done: _forget(under_way, key, done))
         page = await asyncio.shield(under_way[key])
-        self._kept[key] = page
+        self._kept[key] = self._clock() + FRESH, page
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
         return page

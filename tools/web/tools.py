@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,14 +24,25 @@ _LONGEST = 1_000  # characters of a query
 _DEFAULT = WebSettings()
 
 
-@lru_cache(maxsize=16)
+_readers: dict[str, Reader] = {}
+
+
 def _record(settings: WebSettings) -> Record | None:
     return None if settings.cache is None else Record(settings.cache, settings.cache_mode)
 
 
-@lru_cache(maxsize=16)
 def reader_for(settings: WebSettings) -> Reader:
-    """The reader that all runs of a process with these settings share. Raises UserError for what is wrong in them."""
+    """The reader that all runs of a process with these settings share, so that they share its bounds on traffic.
+
+    Raises UserError for what is wrong in the settings.
+    """
+    key = settings.model_dump_json()
+    if key not in _readers:
+        _readers[key] = _made(settings)
+    return _readers[key]
+
+
+def _made(settings: WebSettings) -> Reader:
     fetcher = Fetcher(
         allowed=Allowed.of(settings.allow_hosts),
         agent=settings.agent,
