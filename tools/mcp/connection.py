@@ -43,15 +43,14 @@ class Connection:
         try:
             await asyncio.wait({one._life, ready}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            one._life.cancel()
+            await one._cancel()
             raise
         finally:
             ready.cancel()
         if one._ready.is_set():
             return one
         if not one._life.done():
-            one._life.cancel()
-            await asyncio.wait({one._life}, timeout=_CLOSING)
+            await one._cancel()
             raise Unreachable(one._why(f"it did not answer within {seconds:g} s"))
         raise Unreachable(one._why(_said(one._error)))
 
@@ -73,7 +72,13 @@ class Connection:
         self._over.set()
         if self._life is not None and not self._life.done():
             await asyncio.wait({self._life}, timeout=_CLOSING)
+            await self._cancel()
+
+    async def _cancel(self) -> None:
+        """Cancel the connection's task, and give it time to end the server's process."""
+        if self._life is not None and not self._life.done():
             self._life.cancel()
+            await asyncio.wait({self._life}, timeout=_CLOSING)
 
     async def _live(self) -> None:
         from mcp import Client, Implementation

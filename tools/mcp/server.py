@@ -1,18 +1,20 @@
 """An MCP server as a runner has it: one connection for all its runs, made again once where it is lost."""
 
 import asyncio
+import time
 from typing import Any
 
 from maieutic.errors import ToolError, UserError
 from maieutic.tools.mcp.connection import Connection, Unreachable
 from maieutic.tools.mcp.reach import Reach
 
-START = 30.0  # seconds a server may take before it lists its tools
+START = 60.0  # seconds a server may take before it lists its tools; a launcher may have to fetch it first
+AGAIN = 60.0  # seconds after a restart without any answer before another one
 
 
 class Server:
     """A server that has been reached. Lost, it is started again at the next call; lost once more before it has answered
-    anything, it stays lost, and every call says so."""
+    anything, it stays lost for a minute, and every call says so."""
 
     def __init__(self, name: str, reach: Reach) -> None:
         self.name = name
@@ -20,7 +22,8 @@ class Server:
         self._reach = reach
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
-        self._spent = False
+        self._restarted: float | None = None  # when, as long as nothing has been answered since
+        self._closed = False
 
     async def open(self) -> list[Any]:
         """Connect, and return all tools that the server lists. Raises UserError."""
@@ -32,8 +35,11 @@ class Server:
         return self._connection.tools
 
     async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+        """End the connection for good."""
+        self._closed = True
+        async with self._lock:
+            if self._connection is not None:
+                await self._connection.close()
 
     async def call(self, tool: str, arguments: dict[str, Any], repeatable: bool) -> Any:
         """The `CallToolResult` of a call. Where the connection is lost on the way, a `repeatable` call is made again.
@@ -72,7 +78,7 @@ class Server:
             if connection.gone:
                 raise _Lost from error
             raise ToolError(f"{_sentence(error)}") from error  # an answer that is not as its own schema says
-        self._spent = False
+        self._restarted = None
         return result
 
     async def _up(self) -> Connection:
@@ -80,14 +86,15 @@ class Server:
         async with self._lock:
             connection = self._connection
             assert connection is not None, "open() comes first"
+            if self._closed:
+                raise ToolError(f"The MCP server {self.name} was left when the run ended.")
             if not connection.gone:
                 return connection
-            if self._spent:
+            if self._restarted is not None and time.monotonic() < self._restarted + AGAIN:
                 raise ToolError(
-                    f"The MCP server {self.name} ended again after it was started anew: its tools "
-                    "can't be used any more."
+                    f"The MCP server {self.name} ended and could not be brought back: its tools can't be used now."
                 )
-            self._spent = True
+            self._restarted = time.monotonic()
             await connection.close()
             try:
                 self._connection = await Connection.open(self._reach, START)
@@ -96,7 +103,7 @@ class Server:
                     f"The MCP server {self.name} ended and can't be started again: {_sentence(error)}"
                 ) from error
             except asyncio.CancelledError:
-                self._spent = False  # it was this call that ended, not the server
+                self._restarted = None  # it was this call that ended, not the server
                 raise
             self.restarts += 1
             return self._connection
