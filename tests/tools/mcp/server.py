@@ -7,13 +7,18 @@ import socket
 import sys
 from typing import Any
 
-from mcp.server.mcpserver import Image, MCPServer
+from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import EmbeddedResource, ResourceLink, TextContent, TextResourceContents, ToolAnnotations
+from pydantic import BaseModel
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+
+
+class City(BaseModel):
+    name: str
 
 
 def make_server() -> MCPServer:
@@ -70,6 +75,11 @@ def make_server() -> MCPServer:
     async def sleep(seconds: float) -> str:
         await asyncio.sleep(seconds)
         return "awake"
+
+    @server.tool()
+    async def ask(context: Context) -> str:
+        answer = await context.elicit("Which city?", City)
+        return answer.action
 
     server.tool(name="read.me")(lambda: "with a dot")
     server.tool(name="read_me")(lambda: "with a line")

@@ -77,6 +77,11 @@ async def test_a_slow_call_is_given_up_and_the_next_one_answered(server: Any) ->
         assert (await tools["t__add"].call(ToolCall("c", "t__add", '{"a": 1}'), Session())).content == "11"
 
 
+async def test_a_server_can_not_ask_back(ask: Ask, server: Any) -> None:
+    _, said = await replies(ask, [mcp_tools("t", server=server, tools=["ask"])], call_tool("t__ask"))
+    assert said[0].startswith("The MCP server t refused the call: ")
+
+
 async def test_nothing_but_the_listed_tools_can_be_called(ask: Ask, server: Any) -> None:
     _, said = await replies(ask, [mcp_tools("t", server=server, tools=["add"])], call_tool("t__refuse"))
     assert said[0] == "There is no tool t__refuse. Tools: t__add."

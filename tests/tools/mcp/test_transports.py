@@ -97,6 +97,38 @@ async def test_a_program_that_is_no_server_is_refused_with_its_last_words(ask: A
     assert str(caught.value) == expected
 
 
+OLDER = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    answer = {"jsonrpc": "2.0", "id": asked["id"]}
+    params = asked.get("params", {})
+    if asked["method"] == "initialize":
+        known = {"protocolVersion": "2025-03-26", "capabilities": {"tools": {}}}
+        answer["result"] = {**known, "serverInfo": {"name": "older", "version": "1"}}
+    elif asked["method"] == "tools/list" and "cursor" not in params:
+        answer["result"] = {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}], "nextCursor": "2"}
+    elif asked["method"] == "tools/list":
+        answer["result"] = {"tools": [{"name": "fail", "inputSchema": {"type": "object"}}]}
+    elif asked["method"] == "tools/call" and params["name"] == "echo":
+        answer["result"] = {"content": [{"type": "text", "text": json.dumps(params["arguments"])}]}
+    else:
+        answer["error"] = {"code": -32000, "message": "not that"}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+async def test_a_server_of_an_older_protocol_that_lists_its_tools_in_pages(ask: Ask) -> None:
+    tools = [mcp_tools("t", command=[sys.executable, "-c", OLDER], tools="all")]
+    model, said = await replies(
+        ask, tools, call_tool("t__echo", x=[1, None]), call_tool("t__fail"), call_tool("t__echo")
+    )
+    assert said == ['{"x": [1, null]}', "The MCP server t refused the call: not that.", "{}"]
+    assert model.requests[0].tools[0].parameters == {"type": "object", "properties": {}}
+
+
 @pytest.mark.slow
 async def test_much_on_stderr_and_other_things_on_stdout_do_no_harm(ask: Ask) -> None:
     program = (
