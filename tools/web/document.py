@@ -31,7 +31,7 @@ class Document:
 
 
 def read(answer: Answered, url: str, largest: int = LARGEST) -> Document:
-    """The text of an answer, of at most `largest` characters of HTML. Raises ToolError where it has none, MissingExtra."""
+    """The text of an answer, of at most `largest` characters of HTML. Raises ToolError if it has none, MissingExtra."""
     kind = _kind(answer)
     if not answer.body.strip():
         raise ToolError(f"The page {url} is empty.")
@@ -132,6 +132,7 @@ def _title(html: str) -> str | None:
 def _of_pdf(answer: Answered, url: str) -> Document:
     try:
         import pypdf
+        from pypdf.errors import DependencyError
     except ImportError:
         raise MissingExtra("Reading PDF files", "web") from None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
@@ -145,7 +146,7 @@ def _of_pdf(answer: Answered, url: str) -> Document:
         title = reader.metadata.title if reader.metadata else None
     except ToolError:
         raise
-    except pypdf.errors.DependencyError as error:
+    except DependencyError as error:
         raise ToolError(f"The PDF at {url} is encrypted in a way that can't be read here.") from error
     except Exception as error:  # a broken PDF can break its reader anywhere
         raise ToolError(f"The PDF at {url} is damaged and can't be read.") from error

@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 import httpx
@@ -41,7 +41,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> None:
         """`inner` does the dialling; it is given addresses only, never names."""
         self._allowed, self._resolve = allowed, resolve_
-        self._inner = inner or httpcore.AnyIOBackend()
+        self._inner = inner or cast(httpcore.AsyncNetworkBackend, httpcore.AnyIOBackend())
 
     async def connect_tcp(
         self,
