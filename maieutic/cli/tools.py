@@ -74,11 +74,27 @@ async def _load(name: str) -> "tuple[Tool, str | None]":
     from maieutic.errors import UserError
     from maieutic.tools.registry import find_tool, load_tools
 
+    if name.startswith("mcp:"):
+        return await _listed(name), None
     found = find_tool(name)
     try:
         return (await load_tools([found]))[found.name], None
     except UserError as error:
         return found, str(error)
+
+
+async def _listed(name: str) -> "Tool":
+    """A tool of an MCP server in the settings. Raises UserError where not one tool is meant."""
+    from maieutic.errors import UserError
+    from maieutic.settings import load_settings
+    from maieutic.tools.opening import open_tools
+    from maieutic.tools.options import ToolOptions
+
+    async with open_tools([name], ToolOptions(mcp=load_settings().mcp)) as opened:
+        if "/" not in name:
+            raise UserError(f"Name one tool of the server, as {name}/TOOL. It gives {', '.join(opened)}.")
+        (one,) = opened.values()
+        return one
 
 
 def _facts(one: "Tool", unavailable: str | None) -> dict[str, Any]:

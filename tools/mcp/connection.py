@@ -130,4 +130,5 @@ def _said(error: BaseException | None) -> str:
     if error is None:
         return "it ended at once"
     first = next(leaves(error))
-    return str(first) or type(first).__name__
+    text = str(first) or type(first).__name__
+    return "it ended before it answered" if text == "Connection closed" else text

@@ -93,7 +93,8 @@ async def test_a_program_that_is_no_server_is_refused_with_its_last_words(ask: A
     tools = [mcp_tools("t", command=[sys.executable, "-c", program], tools="all")]
     with pytest.raises(UserError) as caught:
         await ask(ScriptedModel([]), "tool_loop", tools=tools)
-    expected = "The MCP server t can't be used: Connection closed (its last words: Usage: give me a folder.)."
+    why = "it ended before it answered (its last words: Usage: give me a folder.)"
+    expected = f"The MCP server t can't be used: {why}."
     assert str(caught.value) == expected
 
 
