@@ -69,7 +69,7 @@ def find_checkpoint(wanted: str) -> Checkpoint:
 
         return Checkpoint(wanted, str(WEIGHTS), WEIGHTS)
     folder = Path(wanted).expanduser()
-    if folder.is_dir():
+    if wanted and folder.is_dir():
         if not (folder / "config.json").exists():
             raise UserError(f"{wanted} holds no config.json: give the folder of a checkpoint as transformers saves it.")
         return Checkpoint(wanted, str(folder.absolute()), folder.absolute())

@@ -28,6 +28,7 @@ OURS = {
     "--enable-lora": "--adapters",
     "--lora-modules": "--lora",
 }
+SECRET = {"--api-key": KEY_ENV, "--hf-token": "HF_TOKEN"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ def check_extra(extra: tuple[str, ...]) -> None:
         name = flag.partition("=")[0].replace("_", "-")
         if name in OURS:
             raise UserError(f"Give {OURS[name]} before the --: Maieutic must know of it.")
-        if name == "--api-key":
-            raise UserError(f"Set {KEY_ENV} in the environment instead of --api-key: anyone can read a command line.")
+        if name in SECRET:
+            raise UserError(f"Set {SECRET[name]} in the environment instead of {name}: anyone can read a command line.")
 
 
 def given(line: Sequence[str], flag: str) -> str | None:

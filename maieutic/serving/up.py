@@ -59,15 +59,16 @@ def up(
     `show` hears what it is doing. Raises UserError, and StartFailed where vLLM ended or took more than `timeout` s.
     """
     deadline = time.monotonic() + timeout
+    check_extra(launch.extra)
     with servers.lock(launch.name):
         record = servers.find(launch.name)
         if record is not None and record.session.alive():
+            _check_same(record, launch, port)
             record = _again(record, launch, servers, deadline, show)
             _load(servers, record, adapters or {}, show)
             return Up(record, already=True)
         if record is not None:
             _end(servers, record)  # what a crash or a restart of the machine has left
-        check_extra(launch.extra)
         for name in (launch.name, *(adapters or ())):
             check_free(servers, launch.name, name)
         wanted = replace(launch, lora_rank=adapters_.rank_for(adapters or {}, launch.lora_rank))
@@ -81,16 +82,27 @@ def up(
 
 def down(servers: Servers, name: str) -> None:
     """End a server with all its processes and remove its profiles. Raises UserError."""
+    servers.get(name)
     with servers.lock(name):
         _end(servers, servers.get(name))
 
 
-def _again(record: Record, launch: Launch, servers: Servers, deadline: float, show: Show) -> Record:
+def _check_same(record: Record, launch: Launch, port: int | None) -> None:
+    """Refuse what a server that is up can't be any more; what is not asked for may be as it is. Raises UserError."""
+    advice = f"take it down first (maieutic model down {record.name}), or give this one another name with --name"
     if launch.checkpoint.source not in record.command:  # the same words may mean another folder elsewhere
-        raise UserError(
-            f"{record.name} is up with another model, {record.model}: take it down first"
-            f" (maieutic model down {record.name}), or give this one another name with --name."
-        )
+        raise UserError(f"{record.name} is up with another model, {record.model}: {advice}.")
+    wanted = [*launch.extra, *(() if launch.max_model_len is None else ("--max-model-len", str(launch.max_model_len)))]
+    missing = wanted if any(part not in record.command for part in wanted) else []
+    if port and not record.url.endswith(f":{port}/v1"):
+        missing += ["--port", str(port)]
+    if missing:
+        raise UserError(f"{record.name} is up without {' '.join(missing)}: {advice}.")
+    if launch.lora_rank is not None and not record.adapters:
+        raise UserError(f"{record.name} is up and takes no adapters: {advice}.")
+
+
+def _again(record: Record, launch: Launch, servers: Servers, deadline: float, show: Show) -> Record:
     if record.ready:
         return record
     with _ended_on_failure(servers, record):  # the command that started it was killed
@@ -100,8 +112,6 @@ def _again(record: Record, launch: Launch, servers: Servers, deadline: float, sh
 
 def _load(servers: Servers, record: Record, adapters: Mapping[str, Path], show: Show) -> None:
     """Load the adapters to begin with. Raises UserError."""
-    if adapters and not record.adapters:
-        raise UserError(f"{record.name} is up and takes no adapters: take it down and start it with --adapters.")
     for name, path in adapters.items():
         show(f"loading adapter {name}")
         check_free(servers, record.name, name)

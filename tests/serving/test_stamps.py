@@ -116,6 +116,24 @@ def test_adapters_named_for_a_server_that_is_up_are_loaded(stage: Stage, tmp_pat
     assert plain.session.alive()
 
 
+def test_what_a_server_that_is_up_can_not_become_is_said(stage: Stage) -> None:
+    record = stage.up("--seed", "7").record
+    assert stage.up().already and stage.up("--seed", "7", port=int(record.url[:-3].rpartition(":")[2])).already
+    with pytest.raises(UserError, match="small is up without --seed 8: take it down first"):
+        stage.up("--seed", "8")
+    with pytest.raises(UserError, match="up without --port 1"):
+        stage.up(port=1)
+    with pytest.raises(UserError, match="Set HF_TOKEN in the environment"):
+        stage.up("--hf-token", "secret")
+    assert record.session.alive()
+
+
+def test_a_wrong_name_leaves_no_folder(stage: Stage) -> None:
+    with pytest.raises(UserError, match="no server 'nope'"):
+        down(stage.servers, "nope")
+    assert not stage.servers.folder("nope").exists()
+
+
 def test_an_adapter_is_stamped_with_the_base_that_is_there_once_it_is_its_turn(stage: Stage, tmp_path: Path) -> None:
     record = stage.up().record
     found: list[adapters.Adapter] = []
