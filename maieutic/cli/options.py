@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from maieutic.terminal.options import RunOptions
+    from maieutic.types import Sampling
 
 _UNSAFE = "maieutic: --unsafe-local: what the model writes runs without a sandbox and may do whatever you may."
 
@@ -61,15 +62,9 @@ def run_options(
 ) -> "RunOptions":
     """The options as given. Raises UserError for a number out of range or a setting that is not KEY=VALUE."""
     from maieutic.budget import Budget
-    from maieutic.errors import UserError
     from maieutic.terminal.options import RunOptions
     from maieutic.terminal.settings import parse_settings
-    from maieutic.types import Sampling
 
-    if temperature is not None and temperature < 0:
-        raise UserError(f"A temperature of {temperature:g} is not possible: give 0 or more.")
-    if max_tokens is not None and max_tokens < 1:
-        raise UserError(f"A reply of {max_tokens} tokens is not possible: give 1 or more.")
     if unsafe_local:
         print(_UNSAFE, file=sys.stderr)
     budget = Budget(budget_tokens, budget_calls, budget_cost, budget_seconds)
@@ -78,7 +73,7 @@ def run_options(
         model=model,
         tools=(*_tools(tool or (), index, database), *(f"mcp:{name}" for name in mcp or ())),
         budget=None if budget == Budget() else budget,
-        sampling=Sampling(temperature=temperature, max_tokens=max_tokens),
+        sampling=_sampling(temperature, max_tokens),
         seed=seed,
         graph_settings=parse_settings(set_ or ()),
         sandbox=sandbox,
@@ -86,6 +81,18 @@ def run_options(
         web_cache=web_cache,
         web_replay=web_replay,
     )
+
+
+def _sampling(temperature: float | None, max_tokens: int | None) -> "Sampling":
+    """The sampling that is asked for. Raises UserError for a number out of range."""
+    from maieutic.errors import UserError
+    from maieutic.types import Sampling
+
+    if temperature is not None and temperature < 0:
+        raise UserError(f"A temperature of {temperature:g} is not possible: give 0 or more.")
+    if max_tokens is not None and max_tokens < 1:
+        raise UserError(f"A reply of {max_tokens} tokens is not possible: give 1 or more.")
+    return Sampling(temperature=temperature, max_tokens=max_tokens)
 
 
 def _tools(names: Iterable[str], index: str | None, database: str | None) -> tuple[str, ...]:
