@@ -104,7 +104,7 @@ class Approval:
             await self._idle.wait()
             await asyncio.sleep(0)
         if self.pause is not None:
-            again = f"`maieutic ask --resume {pending.run_id}`"
-            self.pause(f"waiting for approval of {pending.tool}: {again} asks again and goes on.")
+            again = f"`maieutic ask --resume {pending.run_id} --approve-pending yes` (or no)"
+            self.pause(f"waiting for approval of {pending.tool}: {again} goes on.")
         await asyncio.Event().wait()
         raise AssertionError("nobody sets the event")

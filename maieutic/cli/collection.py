@@ -61,6 +61,7 @@ async def _collect(wanted: Wanted, quiet: bool) -> tuple[CollectReport, bool]:
                 tools=options.tools,
                 sandbox=options.sandbox,
                 unsafe_local=options.unsafe_local,
+                approve=options.approve,
                 budget=options.budget,
                 sampling=options.sampling,
                 graph_settings=options.graph_settings,

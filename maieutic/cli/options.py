@@ -56,6 +56,9 @@ def run_options(
     sandbox: Annotated[
         str | None, typer.Option(metavar="NAME", help="Run the model's code in this sandbox or not at all.")
     ] = None,
+    approve: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A tool whose calls wait for your approval, or all.")
+    ] = None,
     unsafe_local: Annotated[
         bool, typer.Option("--unsafe-local", help="Run the model's code without a sandbox, with all your rights.")
     ] = False,
@@ -80,6 +83,7 @@ def run_options(
         unsafe_local=unsafe_local,
         web_cache=web_cache,
         web_replay=web_replay,
+        approve=tuple(approve or ()),
     )
 
 

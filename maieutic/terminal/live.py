@@ -157,7 +157,15 @@ class LiveView:
         speech.end(event.data["text"])
         self._last = speech.text
 
+    def _on_approval_requested(self, event: Event) -> None:
+        if not event.data["asked"]:  # else whoever asks shows it
+            self._on_tool_started(event)
+            self._waiting = None
+
     def _on_tool_started(self, event: Event) -> None:
+        if event.data.get("approved"):  # it was shown when it was asked about
+            self._waiting = event.data["tool"]
+            return
         source, is_code = wording.call_of(event.data["tool"], event.data["arguments"])
         self._console.print()
         self._console.print(Text(event.data["tool"], "bold blue"))

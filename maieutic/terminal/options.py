@@ -31,6 +31,7 @@ class RunOptions:
     traces: Path | None = None
     sandbox: str | None = None
     unsafe_local: bool = False
+    approve: tuple[str, ...] = ()
     web_cache: Path | None = None
     web_replay: bool = False
 
@@ -64,4 +65,5 @@ def open_with(options: RunOptions, settings: "Settings") -> AbstractAsyncContext
         traces=options.traces,
         sandbox=options.sandbox,
         unsafe_local=options.unsafe_local,
+        approve=options.approve,
     )

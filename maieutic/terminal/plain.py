@@ -38,6 +38,10 @@ class PlainView:
         elif event.data["error"] is None and text:
             self._say(event, event.role, text.rsplit("\n", 1)[-1] if event.branch else text)
 
+    def _on_approval_requested(self, event: Event) -> None:
+        called = wording.call_of(event.data["tool"], event.data["arguments"])[0]
+        self._say(event, event.data["tool"], f"waits for approval: {called}")
+
     def _on_tool_started(self, event: Event) -> None:
         self._say(event, event.data["tool"], wording.call_of(event.data["tool"], event.data["arguments"])[0])
 
