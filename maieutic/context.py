@@ -195,7 +195,8 @@ class Context:
         """
         origin, model = self._tokens_of(said.role), self._tokens_of(role)
         thought = Thought(said.request, said.completion, said.before, origin)
-        opening = await go_on(thought, model, addition, keep_tokens)
+        asked = self.model_for(role).profile.sampling.fill(merged(self.run.sampling, sampling))
+        opening = await go_on(thought, model, addition, keep_tokens, asked)
         raw = opening.prompt_ids is not None
         turn: Message = {"role": "assistant", "content": opening.text}
         request = Request(

@@ -10,7 +10,7 @@ import pytest
 from maieutic.context import Utterance
 from maieutic.errors import ModelError
 from maieutic.llm.in_box.model import InBoxModel
-from maieutic.llm.profile import Profile
+from maieutic.llm.profile import Profile, SamplingDefaults
 from maieutic.llm.registry import Resolved
 from maieutic.llm.scripted import MESSAGE_END, ScriptedModel, decode, encode
 from maieutic.llm.server.client import OpenAICompatibleModel
@@ -224,3 +224,19 @@ async def test_a_stop_string_that_the_reply_shows_does_not_stay_either(opened: O
     async with opened(model, []) as ctx:
         second = await ctx.resume("solver", await ctx.sample("solver", MESSAGES, sampling=shown), " Wait,")
     assert second.text == "I think 7 Wait, or 5"
+
+
+async def test_another_models_template_is_applied_with_that_models_settings(opened: Open) -> None:
+    rendered: list[Request] = []
+
+    class Renders(ScriptedModel):
+        async def render(self, request: Request) -> tuple[int, ...]:
+            rendered.append(request)
+            return await super().render(request)
+
+    plain_, other = ScriptedModel("7", name="plain"), Renders("8", name="other")
+    quiet = {"chat_template_kwargs": {"enable_thinking": False}}
+    profile = Profile(kind="scripted", replies="", sampling=SamplingDefaults(extra=quiet))
+    async with opened(plain_, [], other=Resolved(other, profile)) as ctx:
+        await ctx.resume("other", await ctx.sample("solver", MESSAGES))
+    assert [request.sampling.extra for request in rendered] == [quiet]

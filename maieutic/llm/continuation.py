@@ -10,7 +10,7 @@ from typing import Literal
 
 from maieutic.errors import ModelError
 from maieutic.llm.model import TokenModel
-from maieutic.types import Completion, Message, Request
+from maieutic.types import Completion, Message, Request, Sampling
 
 How = Literal["tokens", "encoded", "chat"]
 OPEN, CLOSE = "<think>", "</think>"  # around a thought, as most models write it
@@ -46,8 +46,15 @@ class Opening:
     kept: int | None = None
 
 
-async def go_on(thought: Thought, model: TokenModel | None, addition: str, keep_tokens: int | None) -> Opening:
-    """Open a thought for `model` (None: its tokens are not at hand). `keep_tokens` cuts the completion after so many.
+async def go_on(
+    thought: Thought,
+    model: TokenModel | None,
+    addition: str,
+    keep_tokens: int | None,
+    sampling: Sampling = Sampling(),
+) -> Opening:
+    """Open a thought for `model` (None: its tokens are not at hand). `keep_tokens` cuts the completion after so many,
+    `sampling` is what `model` will be sampled with: its settings of the chat template hold where that is applied anew.
 
     Raises ModelError, also where a cut is asked for and the tokens are not known.
     """
@@ -64,7 +71,7 @@ async def go_on(thought: Thought, model: TokenModel | None, addition: str, keep_
         raise ModelError("A thought can only be cut where its token ids are known: leave keep_tokens out.")
     if model is None:
         return Opening(thought.before + (_written(thought.completion) if said is None else said) + addition, "chat")
-    return await _encode(thought, model, said, addition, kept)
+    return await _encode(thought, model, said, addition, kept, sampling)
 
 
 async def _kept(
@@ -90,9 +97,11 @@ async def _kept(
     return (), "", text[: min(found)]
 
 
-async def _encode(thought: Thought, model: TokenModel, said: str | None, addition: str, kept: int | None) -> Opening:
+async def _encode(
+    thought: Thought, model: TokenModel, said: str | None, addition: str, kept: int | None, sampling: Sampling
+) -> Opening:
     """The thought in another model's template and tokens."""
-    request = Request(thought.conversation, tools=thought.request.tools)
+    request = Request(thought.conversation, sampling, thought.request.tools)
     prompt = await model.render(request)
     opened = _opens(await model.decode(prompt[-LOOK_BACK:]))
     text = thought.before + (_written(thought.completion) if said is None else said)
