@@ -5,7 +5,6 @@ may change places. Names of columns don't matter, and neither does the order of 
 whatever their type; NULL is only itself; dates are their ISO text, midnight the same as its day; true is not 1.
 """
 
-import importlib
 import math
 import re
 from collections import Counter, defaultdict
@@ -20,7 +19,6 @@ from maieutic.types import Outcome, Verdict
 
 TOLERANCE = 1e-7  # relative, where at least one of two numbers is a float
 MOST_MAPPINGS = 200  # ways to pair the columns that are tried
-_ASKING = "maieutic.tools.sql.asking"  # by its name: tasks and tools don't import each other
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[ T]00:00(:00(\.0+)?)?")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d.*)")
 
@@ -222,9 +220,12 @@ def sql(task: Task, answer: str) -> bool | Verdict:
     if task.gold is None:
         raise TaskError(f"Task {task.id!r} has no gold answer to check against.")
     queries = [answer, task.gold] if isinstance(task.gold, str) else [answer]
-    dialect, results = importlib.import_module(_ASKING).ask_all(database, queries)
+    from maieutic.tools.sql.asking import ask_all
+
+    dialect, results = ask_all(database, queries)
     if isinstance(results[0], Exception):
         return _unanswered(task, results[0])
+    gold: Sequence[Row]
     if isinstance(task.gold, str):
         gold_table = results[1]
         if isinstance(gold_table, Exception):
