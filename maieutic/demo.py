@@ -113,10 +113,11 @@ def _introduce(console: "Console", model: str, tasks: "list[Task]", seed: int) -
 
 async def _possible(console: "Console") -> list[Entry]:
     """The entries that can run here; says of the others why they can't."""
-    from maieutic.tools.registry import load_tools
+    from maieutic.settings import load_settings
+    from maieutic.tools.sandbox.tier import ensure_sandbox
 
     try:
-        await load_tools(["python"])
+        await ensure_sandbox(load_settings().sandbox)
     except UserError as error:
         console.print(f"[bold yellow]Left out: every graph with the python tool.[/bold yellow] {error}")
         return [entry for entry in ENTRIES if not entry.tools]

@@ -44,11 +44,14 @@ def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_bubblewrap_it_says_what_is_left_out_and_does_the_rest(tmp_path: Path) -> None:
+def test_without_a_sandbox_it_says_what_is_left_out_and_does_the_rest(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.yaml").write_text("sandbox: docker\n")  # which is not on the empty PATH below
     (tmp_path / DEFAULT_OUT / "run-1").mkdir(parents=True)  # an earlier demo's
-    said = demo(tmp_path, *FEW, PATH=str(tmp_path))
+    said = demo(tmp_path, *FEW, PATH=str(tmp_path), MAIEUTIC_HOME=str(home))
     assert "Left out: every graph with the python tool." in said
-    assert "install bubblewrap" in said
+    assert "install bubblewrap" in said and "docker" in said
     assert "tool_loop" not in said.partition("graph")[2]
     assert sorted(p.name for p in (tmp_path / DEFAULT_OUT).iterdir()) == ["run-1", "run-2"]
 
