@@ -22,7 +22,7 @@ def chat() -> "Iterator[pexpect.spawn[str]]":
         env=env,
         dimensions=(40, 120),
         encoding="utf-8",
-        timeout=30,
+        timeout=60,
     )
     yield child
     child.close(force=True)

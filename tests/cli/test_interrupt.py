@@ -24,7 +24,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
 def test_ctrl_c_prints_the_best_answer_so_far() -> None:
     process = start("--json")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     said = json.loads(out)
     assert (process.returncode, said["answer"], said["partial"]) == (130, "41", True)
     assert "partial: Interrupted. This is the best answer so far." in err
@@ -33,7 +33,7 @@ def test_ctrl_c_prints_the_best_answer_so_far() -> None:
 def test_on_a_terminal_the_cursor_and_the_keys_come_back() -> None:
     command = ["-m", "maieutic", "ask", "What?", "--model", "yes", "--graph", str(slow_graph.PATH)]
     child = pexpect.spawn(
-        sys.executable, command, env={**os.environ, "TERM": "xterm"}, dimensions=(24, 80), encoding="utf-8", timeout=20
+        sys.executable, command, env={**os.environ, "TERM": "xterm"}, dimensions=(24, 80), encoding="utf-8", timeout=60
     )
     child.expect("Answer: 42")
     assert not child.getecho()

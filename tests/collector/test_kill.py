@@ -82,7 +82,7 @@ async def test_signals_are_as_before_after_the_block() -> None:
     before = signal.getsignal(signal.SIGTERM)
     async with stop_on_signals() as stop:
         signal.raise_signal(signal.SIGTERM)
-        await asyncio.wait_for(stop.wait(), 5)
+        await asyncio.wait_for(stop.wait(), 60)
         assert signal.getsignal(signal.SIGTERM) == before
     assert signal.getsignal(signal.SIGTERM) == before
 
