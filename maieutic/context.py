@@ -264,11 +264,12 @@ class Context:
             self.record("note", call_id=call_id, **note)
         self.emit("call_started", role=role, call_id=call_id, model=resolved.model.name)
         heard = self._listener(role, call_id)
-        past = self.run.past and self.run.past.model(self.branch.path, turn, resolved.model.name, request)
-        if past:
+        past, model = self.run.past, resolved.model
+        recorded = None if past is None else past.model(self.branch.path, turn, model.name, request)
+        if recorded is not None:
             self.record("note", call_id=call_id, replayed=True)
         with self.run.approval.under_way():
-            call = await call_model(past or resolved.model, request, self.account, heard, resolved.profile)
+            call = await call_model(recorded or model, request, self.account, heard, resolved.profile)
         self._record(call, call_id, role, turn, resolved, parents)
         self._mark_cut(call, sampling)
         if call.completion is None:
