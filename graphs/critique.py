@@ -2,7 +2,7 @@
 
 Step-level critique in the manner of AutoMathCritique (Xi et al. 2024, arXiv 2411.16579): the critic speaks of steps,
 the refiner rewrites, and nothing is rewritten that the critic accepts. A critique without a readable verdict changes
-nothing: refining everything was measured to do harm (docs/graphs.md).
+nothing: refining everything was measured to do harm (docs/graphs/README.md).
 """
 
 from typing import Any, TypedDict

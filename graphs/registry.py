@@ -13,7 +13,13 @@ from typing import Any
 from maieutic.errors import ConfigError, UnknownName
 from maieutic.graphs.graph import Graph, summary
 
-SHIPPED = ("critique", "debate", "direct", "self_consistency", "tool_loop")
+SHIPPED = (
+    "critique",
+    "debate",
+    "direct",
+    "self_consistency",
+    "tool_loop",
+)
 ENTRY_POINTS = "maieutic.graphs"
 
 _registered: dict[str, ModuleType] = {}
@@ -86,5 +92,5 @@ def _from_dotted(name: str) -> ModuleType:
 def _check(name: str, module: ModuleType) -> ModuleType:
     missing = [part for part in ("Settings", "build") if not hasattr(module, part)]
     if missing:
-        raise ConfigError(f"{name} is not a graph: it needs {' and '.join(missing)} (see docs/graphs.md).")
+        raise ConfigError(f"{name} is not a graph: it needs {' and '.join(missing)} (see docs/graphs/README.md).")
     return module

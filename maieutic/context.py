@@ -312,6 +312,11 @@ class Context:
         """Write a line of its own to the trace (vote, label, note, error)."""
         self.run.trace.write(kind, node=self.node, branch=self.branch.path, **fields)
 
+    def gate(self, name: str, decision: str, **inputs: Any) -> None:
+        """Say what a gate decided and by which figures, live and in the trace: some recipes learn from nothing else."""
+        self.record("gate", gate=name, decision=decision, inputs=inputs)
+        self.emit("gate", gate=name, decision=decision, inputs=inputs)
+
     def emit(self, kind: EventKind, role: str = "", **data: Any) -> None:
         if self.run.events.listening:
             self.run.events.emit(Event(kind, self.run.run_id, self.node, role, self.branch.path, data))

@@ -16,6 +16,8 @@ EventKind = Literal[
     "tool_finished",
     "vote",
     "verdict",
+    "confidence",
+    "gate",
     "branch_failed",
     "note",
     "answer",

@@ -177,10 +177,11 @@ class Completion:
 
 
 class Outcome(StrEnum):
-    """How an answer fared against its verifier."""
+    """How an answer fared against its verifier. `abstained`: the model said that it does not know."""
 
     CORRECT = "correct"
     WRONG = "wrong"
+    ABSTAINED = "abstained"
     UNPARSED = "unparsed"
     FORMAT_ERROR = "format_error"
     TIMEOUT = "timeout"

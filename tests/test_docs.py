@@ -28,7 +28,7 @@ class Block(NamedTuple):
 
 def blocks() -> list[Block]:
     found = []
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         text = path.read_text()
         for match in BLOCK.finditer(text):
             line = text.count("\n", 0, match.start()) + 1
@@ -78,7 +78,7 @@ def test_yaml_blocks_are_what_they_say(block: Block) -> None:
 
 def test_relative_links_lead_somewhere() -> None:
     broken = []
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "AGENTS.md"]:
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "AGENTS.md"]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text()):
             if not (path.parent / target).exists():
                 broken.append(f"{path.relative_to(ROOT)} -> {target}")

@@ -18,12 +18,16 @@ def export(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the rows go.")],
     recipe: Annotated[str, typer.Option(metavar="NAME", help="Which runs become rows.")] = "solved",
     format: Annotated[str, typer.Option(metavar="NAME", help="What a row looks like.")] = "trl-sft",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the recipe.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Turn recorded runs into training rows."""
     from maieutic.recipes.export import export as export_rows
+    from maieutic.terminal.settings import parse_settings
 
-    report = export_rows(dirs, recipe, format, out)
+    report = export_rows(dirs, recipe, format, out, parse_settings(set_ or ()))
     for note in report.notes:
         print(f"maieutic: {note}", file=sys.stderr)
     print(json_.dumps(as_json(report), ensure_ascii=False) if json else in_words(report))

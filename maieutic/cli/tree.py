@@ -97,6 +97,10 @@ def _add_event(place: Tree, event: RunEvent, full: bool) -> None:
             place.add(Text.assemble(("votes ", "bold"), wording.votes(fields)))
         case "verdict":
             place.add(Text(f"→ {wording.verdict(fields)}", "yellow"))
+        case "gate":
+            place.add(Text(f"→ {wording.gate(fields)}", "yellow"))
+        case "confidence":
+            place.add(Text(f"→ {wording.confidence(fields)}", "yellow"))
         case "reward":
             place.add(Text(f"reward {fields.get('name')}: {fields.get('value')}"))
         case "note":

@@ -6,12 +6,12 @@ The same traces give the same bytes. Nothing appears under the asked-for name un
 import json
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from maieutic.errors import UserError
 from maieutic.recipes.recipe import Candidate, Row, Tally, find_format, find_recipe
@@ -32,13 +32,20 @@ class ExportReport:
     notes: tuple[str, ...]
 
 
-def export(dirs: Sequence[Path | str] | Path | str, recipe: str, format: str, out: Path | str) -> ExportReport:
-    """Write the rows that `recipe` and `format` make of the traces in `dirs` to `out`, and a card beside it.
+def export(
+    dirs: Sequence[Path | str] | Path | str,
+    recipe: str,
+    format: str,
+    out: Path | str,
+    settings: Mapping[str, Any] | None = None,
+) -> ExportReport:
+    """Write the rows that `recipe` (with its settings) and `format` make of the traces in `dirs` to `out`, and a card.
 
-    UnknownName for a recipe or format that is not there; UserError when no row comes of it, saying why, or when `out`
-    can't be written; TraceError when a trace is damaged. In all these cases nothing is left behind.
+    UnknownName for a recipe or format that is not there, ConfigError for a wrong setting; UserError when no row comes
+    of it, saying why, or when `out` can't be written; TraceError when a trace is damaged. In all these cases nothing is
+    left behind.
     """
-    select, make_rows = find_recipe(recipe), find_format(format)
+    select, make_rows = find_recipe(recipe, settings), find_format(format)
     roots = [Path(root) for root in ([dirs] if isinstance(dirs, Path | str) else dirs)]
     out, tally = Path(out), Tally()
     temporary = _beside(out)
@@ -57,7 +64,7 @@ def export(dirs: Sequence[Path | str] | Path | str, recipe: str, format: str, ou
         with suppress(OSError):
             temporary.unlink()
     report = ExportReport(out, out.with_name(out.name + ".card.json"), rows, duplicates, tally, notes)
-    _write_cards(report, roots, recipe, format)
+    _write_cards(report, roots, recipe, format, settings or {})
     return report
 
 
@@ -98,9 +105,11 @@ def _why_empty(dirs: list[Path], recipe: str, tally: Tally) -> str:
     return f"The recipe {recipe} takes none of the {tally.seen} runs in {places} ({reasons}): no file was written."
 
 
-def _write_cards(report: ExportReport, dirs: list[Path], recipe: str, format: str) -> None:
+def _write_cards(report: ExportReport, dirs: list[Path], recipe: str, format: str, settings: Mapping[str, Any]) -> None:
     tally = report.tally
     command = ["maieutic", "export", *map(str, dirs), "--recipe", recipe, "--format", format, "--out", str(report.out)]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
     card = {
         "recipe": recipe,
         "format": format,

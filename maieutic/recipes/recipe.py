@@ -1,21 +1,28 @@
 """The `Recipe` noun: which parts of which runs become training material, and the formats rows are written in.
 
-A recipe turns runs into episodes, a format turns episodes into rows; any recipe goes with any format. Own ones are
-functions:
+A recipe turns runs into items, a format turns items into rows; a format leaves out, and counts, the items that it has
+no rows for. Own ones are functions, whose keyword arguments are settings:
 
     @recipe("short")
-    def short(runs: Iterable[Candidate], tally: Tally) -> Iterator[Episode]: ...
+    def short(runs: Iterable[Candidate], tally: Tally, *, most: int = 200) -> Iterator[Item]: ...
 """
 
 import importlib
+import importlib.util
+import inspect
+import pkgutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
-from maieutic.errors import UnknownName, UserError
+from pydantic import TypeAdapter, ValidationError
+
+from maieutic.errors import ConfigError, UnknownName, UserError
+from maieutic.recipes.items import Item
 from maieutic.trace.reader import TraceReader
-from maieutic.trace.record import CallRecord, RunRecord, RunSummary
+from maieutic.trace.record import RunRecord, RunSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +34,6 @@ class Candidate:
 
     def load(self) -> RunRecord:
         return self.reader.run(self.summary.run_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """The calls of one run that are to be learnt from, in the order they were made."""
-
-    run: RunRecord
-    calls: tuple[CallRecord, ...]
 
 
 @dataclass(slots=True)
@@ -53,13 +52,12 @@ class Tally:
 
 
 Row = dict[str, Any]
-Recipe = Callable[[Iterable[Candidate], Tally], Iterator[Episode]]
-Format = Callable[[Iterable[Episode], Tally], Iterator[Row]]
+Recipe = Callable[..., Iterator[Item]]
+Format = Callable[..., Iterator[Row]]
 F = TypeVar("F")
 
 _recipes: dict[str, Recipe] = {}
 _formats: dict[str, Format] = {}
-_SHIPPED = ("maieutic.recipes.solved", "maieutic.recipes.trl")
 
 
 def recipe(name: str) -> Callable[[Recipe], Recipe]:
@@ -82,25 +80,59 @@ def row_format(name: str) -> Callable[[Format], Format]:
     return register
 
 
-def find_recipe(name: str) -> Recipe:
-    """The recipe of this name, or at `package.module:name`; UnknownName where there is none."""
-    return _find("recipe", name, _recipes)
+def find_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of this name, or at `package.module:name`, with its settings. Shipped ones are found by their files.
+
+    UnknownName where there is none; ConfigError for a setting that it does not have or that has a wrong value.
+    """
+    return _with(name, _find("recipe", name, _recipes, "maieutic.recipes"), settings or {})
 
 
 def find_format(name: str) -> Format:
     """The format of this name, or at `package.module:name`; UnknownName where there is none."""
-    return _find("format", name, _formats)
+    return _find("format", name, _formats, "maieutic.recipes.formats")
 
 
-def _find(kind: str, name: str, registered: dict[str, F]) -> F:
-    for module in _SHIPPED:
-        importlib.import_module(module)
+def recipe_names() -> list[str]:
+    """The names of all recipes, those that are shipped and those that were registered."""
+    return _names(_recipes, "maieutic.recipes")
+
+
+def format_names() -> list[str]:
+    return _names(_formats, "maieutic.recipes.formats")
+
+
+def _names(registered: dict[str, Any], package: str) -> list[str]:
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")
+    return sorted(registered)
+
+
+def _find(kind: str, name: str, registered: dict[str, F], package: str) -> F:
+    file = f"{package}.{name.replace('-', '_')}"
+    if name not in registered and name.replace("-", "_").isidentifier() and importlib.util.find_spec(file):
+        importlib.import_module(file)
     if name in registered:
         return registered[name]
     module_name, _, attribute = name.partition(":")
     if not attribute:
-        raise UnknownName(kind, name, registered)
+        raise UnknownName(kind, name, _names(registered, package))
     try:
         return getattr(importlib.import_module(module_name), attribute)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:
         raise UserError(f"The {kind} {name} can't be imported: {error}.") from error
+
+
+def _with(name: str, function: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """The recipe with its settings in place, read as their annotations say."""
+    parameters = inspect.signature(function, eval_str=True).parameters.values()
+    known = {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
+    values = {}
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(f"The recipe {name} has no setting {key!r}. Its settings: {', '.join(known) or 'none'}.")
+        try:
+            values[key] = TypeAdapter(known[key]).validate_python(value)
+        except ValidationError as error:
+            raise ConfigError(f"The recipe {name}, setting {key!r}: {error.errors()[0]['msg']}.") from None
+    return partial(function, **values) if values else function

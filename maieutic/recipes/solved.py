@@ -6,7 +6,8 @@ is no example of solving: it is material for other recipes.
 
 from collections.abc import Iterable, Iterator
 
-from maieutic.recipes.recipe import Candidate, Episode, Tally, recipe
+from maieutic.recipes.items import Episode
+from maieutic.recipes.recipe import Candidate, Tally, recipe
 from maieutic.trace.record import CallRecord, RunRecord, RunSummary
 from maieutic.types import Outcome
 

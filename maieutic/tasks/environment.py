@@ -11,6 +11,9 @@ before the first "/" chooses the environment, the rest is handed to it as `reque
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import get_args
 from urllib.parse import unquote
 
@@ -77,9 +80,19 @@ def parse_request(source: str) -> Request:
 
 def generate(request: Request) -> list[Task]:
     """`request.n` distinct tasks. Raises UnknownName, or TaskError where there are not that many."""
+    file = f"maieutic.tasks.envs.{request.name}"
+    if request.name not in _registry and request.name.isidentifier() and find_spec(file):
+        import_module(file)
     if request.name not in _registry:
-        raise UnknownName("environment", request.name, _registry)
+        raise UnknownName("environment", request.name, environment_names())
     return take(request, _registry[request.name](request))
+
+
+def environment_names() -> list[str]:
+    """The names of all environments, those that are shipped (one file each in `tasks/envs`) and registered ones."""
+    for module in iter_modules(import_module("maieutic.tasks.envs").__path__):
+        import_module(f"maieutic.tasks.envs.{module.name}")
+    return sorted(_registry)
 
 
 def take(request: Request, tasks: Iterator[Task]) -> list[Task]:

@@ -8,6 +8,7 @@ A verifier extracts the answer, then asks its check. Built-in checks compare by 
 """
 
 import importlib
+import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,12 +83,16 @@ def verifier(name: str, *, version: str = "1", answer_type: AnswerType | None = 
 
 
 def get_verifier(name: str) -> Verifier:
-    """The verifier called `name`: registered, an entry point of `maieutic.verifiers`, or "package.module:name".
+    """The verifier called `name`: registered, of the environment of this name, an entry point of
+    `maieutic.verifiers`, or "package.module:name".
 
     Raises UnknownName, listing the known ones.
     """
     for module in _BUILT_IN:
         importlib.import_module(module)
+    file = f"maieutic.tasks.envs.{name}"
+    if name not in _registry and name.isidentifier() and importlib.util.find_spec(file):
+        importlib.import_module(file)
     if name in _registry:
         return _registry[name]
     if ":" in name:

@@ -191,6 +191,12 @@ class LiveView:
     def _on_verdict(self, event: Event) -> None:
         self._console.print(Text(f"→ {wording.verdict(event.data)}", "yellow"))
 
+    def _on_gate(self, event: Event) -> None:
+        self._console.print(Text(f"→ {wording.gate(event.data)}", "yellow"))
+
+    def _on_confidence(self, event: Event) -> None:
+        self._console.print(Text(f"→ {wording.confidence(event.data)}", "yellow"))
+
     def _on_note(self, event: Event) -> None:
         self._console.print(Text(wording.printable(str(event.data.get("text", ""))), "dim"))
 

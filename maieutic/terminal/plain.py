@@ -56,6 +56,12 @@ class PlainView:
     def _on_verdict(self, event: Event) -> None:
         self._say(event, event.role, wording.verdict(event.data))
 
+    def _on_gate(self, event: Event) -> None:
+        self._say(event, "gate", wording.gate(event.data))
+
+    def _on_confidence(self, event: Event) -> None:
+        self._say(event, event.role, wording.confidence(event.data))
+
     def _on_branch_failed(self, event: Event) -> None:
         self._say(event, "failed", event.data["error"])
 

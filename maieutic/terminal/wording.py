@@ -36,6 +36,26 @@ def verdict(data: Mapping[str, Any]) -> str:
     return "finds no wrong step" if data["accepts"] else f"the first wrong step is {data['first_wrong']}"
 
 
+def gate(data: Mapping[str, Any]) -> str:
+    """A gate event: what was decided, and the figures it was decided by."""
+    figures = ", ".join(f"{name} {figure(value)}" for name, value in data.get("inputs", {}).items())
+    return f"{printable(str(data['gate']))}: {printable(str(data['decision']))}" + (f" ({figures})" if figures else "")
+
+
+def confidence(data: Mapping[str, Any]) -> str:
+    """A confidence event: how sure of an answer, by which method, raw and calibrated."""
+    raw, calibrated = data.get("raw"), data.get("calibrated")
+    if raw is None:
+        return f"no readable confidence ({data['method']})"
+    shown = figure(raw) if calibrated is None else f"{figure(raw)}, calibrated {figure(calibrated)}"
+    return f"{shown} sure ({data['method']})"
+
+
+def figure(value: object) -> str:
+    """A number short enough to be read at a glance; anything else as it is."""
+    return f"{value:.3g}" if isinstance(value, float) else printable(str(value))
+
+
 def call_of(tool: str, arguments: str) -> tuple[str, bool]:
     """What a tool is given, as a person writes it, and whether that is a program's source."""
     try:

@@ -12,7 +12,20 @@ from maieutic.types import Completion, Outcome, Request
 FORMAT_VERSION = 1
 
 ParentType = Literal["continuation", "critique", "reflection", "peer", "debate", "judge", "retry", "splice"]
-EventKind = Literal["tool_result", "approval_requested", "reward", "label", "vote", "verdict", "note", "error"]
+EventKind = Literal[
+    "tool_result",
+    "approval_requested",
+    "reward",
+    "label",
+    "vote",
+    "verdict",
+    "confidence",
+    "gate",
+    "tree",
+    "lesson",
+    "note",
+    "error",
+]
 EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 
 

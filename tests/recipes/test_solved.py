@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from maieutic.recipes.recipe import Candidate, Episode, Tally
+from maieutic.recipes.items import Episode
+from maieutic.recipes.recipe import Candidate, Tally
 from maieutic.recipes.solved import solved
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import CallRecord, Parent

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from maieutic.recipes.recipe import Episode, Row, Tally, row_format
+from maieutic.recipes.items import Episode, Item
+from maieutic.recipes.recipe import Row, Tally, row_format
 from maieutic.trace.record import CallRecord
 from maieutic.types import Message
 
@@ -18,12 +19,12 @@ MASKED = -100
 
 
 @row_format("trl-sft")
-def trl_sft(episodes: Iterable[Episode], tally: Tally) -> Iterator[Row]:
+def trl_sft(items: Iterable[Item], tally: Tally) -> Iterator[Row]:
     """One shape for the whole file: the first episode's, since the columns differ.
 
     An episode without ids in a file that has them is dropped and counted.
     """
-    rest = iter(episodes)
+    rest = (item for item in items if isinstance(item, Episode))
     first = next(rest, None)
     if first is None:
         return
