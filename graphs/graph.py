@@ -5,7 +5,7 @@ returns a `StateGraph` whose context is a `maieutic.context.Context`. `STEPS` bo
 is too low. Nodes are added with `add_node` below.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maieutic.context import Context
 from maieutic.errors import ConfigError, MaieuticError
+from maieutic.graphs.walk import Action, TooManySteps, Walk, walk_of
 
-Action = Callable[[Any, Context], Awaitable[dict[str, Any]]]
 DEFAULT_STEPS = 64
 
 
@@ -51,7 +51,7 @@ class Graph:
     settings: GraphSettings
     compiled: Any
     steps: int
-    lone: Action | None = None
+    walk: Walk | None = None
 
     @classmethod
     def of(cls, name: str, module: ModuleType, values: Mapping[str, Any]) -> "Graph":
@@ -63,42 +63,26 @@ class Graph:
         graph = module.build(settings)
         compiled = graph.compile(name=name)
         steps = getattr(module, "STEPS", DEFAULT_STEPS)
-        return cls(name, summary(module), settings, compiled, steps, _lone_action(graph))
+        return cls(name, summary(module), settings, compiled, steps, walk_of(graph))
 
     async def __call__(self, ctx: Context) -> None:
         """Run to the end in `ctx`; the answer is what was proposed last.
 
-        A graph of one node does not need LangGraph's engine, which costs more than everything else in a run of one call
-        (benchmarks/orchestration.py).
+        Where one node follows another, LangGraph's engine is not needed: it would cost more than everything else in a
+        run of few calls (benchmarks/orchestration.py).
         """
-        if self.lone is not None:
-            await self.lone({}, ctx)
-            return
         try:
-            await self.compiled.ainvoke({}, {"recursion_limit": self.steps}, context=ctx)
-        except GraphRecursionError as error:
+            if self.walk is not None:
+                await self.walk(ctx, self.steps)
+            else:
+                await self.compiled.ainvoke({}, {"recursion_limit": self.steps}, context=ctx)
+        except (GraphRecursionError, TooManySteps) as error:
             sentence = f"The graph {self.name} did not end within {self.steps} steps: raise its STEPS or let it end."
             raise MaieuticError(sentence) from error
 
     def mermaid(self) -> str:
         """The graph as Mermaid text."""
         return str(self.compiled.get_graph().draw_mermaid(with_styles=False))
-
-
-def _lone_action(graph: "StateGraph[Any, Context, Any, Any]") -> Action | None:
-    """The action of the only node, speaking from it; None where there are several, or a node of another make."""
-    if len(graph.nodes) != 1 or graph.branches or len(graph.edges) != 2:
-        return None
-    [(name, node)] = graph.nodes.items()
-    action = (node.metadata or {}).get("action")
-    if action is None:
-        return None
-
-    async def run(state: Any, ctx: Context) -> dict[str, Any]:
-        update: dict[str, Any] = await action(state, ctx.at(name))
-        return update
-
-    return run
 
 
 def summary(module: ModuleType) -> str:

@@ -51,11 +51,14 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
         said = ctx.recall(state["said"], Utterance)
         return {"said": ctx.keep(replace(said, messages=await act(ctx, said)))}
 
+    def after_thought(state: State) -> str:
+        return "act" if state["acting"] else END
+
     graph = StateGraph(State, context_schema=Context)
     add_node(graph, "think", think)
     add_node(graph, "act", use_tools)
     graph.add_edge(START, "think")
-    graph.add_conditional_edges("think", lambda state: "act" if state["acting"] else END, ["act", END])
+    graph.add_conditional_edges("think", after_thought, ["act", END])
     graph.add_edge("act", "think")
     return graph
 

@@ -63,7 +63,7 @@ async def call_model(
         arrived = stream.arrived(t1 - t0)
         lease.settle(arrived.usage if arrived else None)
         late = isinstance(error, TimeoutError) and deadline.expired()
-        ended = BudgetExceeded("seconds", "The time budget ended while the model was answering.") if late else error
+        ended = _out_of_time(account) if late else error
         return Call(request, t0, t1, error=ended, arrived=arrived)
     t1 = time.time()
     usage = replace(completion.usage, calls=1, seconds=t1 - t0)
@@ -71,6 +71,15 @@ async def call_model(
         usage = replace(usage, completion_tokens=max(usage.completion_tokens, lease.streamed))
     lease.settle(usage)
     return Call(request, t0, t1, replace(completion, usage=usage))
+
+
+def _out_of_time(account: Account) -> BudgetExceeded:
+    """The same sentence as wherever else it is noticed."""
+    try:
+        account.check()
+    except BudgetExceeded as error:
+        return error
+    return BudgetExceeded("seconds", "The time budget ended while the model was answering.")
 
 
 def _clip(request: Request, account: Account) -> Request:

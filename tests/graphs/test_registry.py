@@ -103,8 +103,3 @@ async def test_an_own_agent_takes_a_role(ask: Ask) -> None:
     assert result.answer == "7"
     with pytest.raises(UnknownName, match="strict-critic-for-test"):
         make_agent("strict-critic")
-
-
-def test_only_a_graph_of_one_node_goes_without_the_engine() -> None:
-    lone = {name for name in graph_names() if load_graph(name).lone is not None}
-    assert lone == {"direct", "self_consistency"}
