@@ -138,7 +138,7 @@ class Context:
 
     def at(self, node: str) -> "Context":
         """The same context, speaking from another node."""
-        return replace(self, node=node)
+        return Context(self.run, self.branch, node)
 
     @asynccontextmanager
     async def fork(self, name: str, budget: Budget | None = None) -> AsyncIterator["Context"]:
@@ -146,7 +146,7 @@ class Context:
         path = f"{self.branch.path}/{name}" if self.branch.path else name
         session = self.branch.session.fork()
         try:
-            yield replace(self, branch=Branch(path, self.account.child(budget), session))
+            yield Context(self.run, Branch(path, self.account.child(budget), session), self.node)
         finally:
             await session.close()
 

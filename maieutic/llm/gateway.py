@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -48,13 +49,14 @@ async def call_model(
     request = _clip(request, account)
     guarded = profile is None or profile.loop_guard
     stream = _Stream(lease, request, listener, LoopGuard() if guarded else None, profile)
-    streamed = account.tokens_left() is not None or account.seconds_left() is not None or listener is not None
+    seconds = account.seconds_left()
+    streamed = account.tokens_left() is not None or seconds is not None or listener is not None
     if guarded and not streamed and profile is not None and profile.kind == "vllm":
         request = guarded_by_server(request)
-    deadline = asyncio.timeout(account.seconds_left())
+    deadline = None if seconds is None else asyncio.timeout(seconds)
     t0 = time.time()
     try:
-        async with deadline:
+        async with deadline or nullcontext():
             completion = await model.sample(request, stream if streamed else None)
     except Enough as enough:  # of a model that doesn't end its call at that, but passes it on
         completion = replace(stream.arrived(0.0) or Completion(""), finish_reason=enough.reason)
@@ -62,7 +64,7 @@ async def call_model(
         t1 = time.time()
         arrived = stream.arrived(t1 - t0)
         lease.settle(arrived.usage if arrived else None)
-        late = isinstance(error, TimeoutError) and deadline.expired()
+        late = isinstance(error, TimeoutError) and deadline is not None and deadline.expired()
         ended = _out_of_time(account) if late else error
         return Call(request, t0, t1, error=ended, arrived=arrived)
     t1 = time.time()

@@ -87,12 +87,14 @@ class OpenAICompatibleModel:
 
     async def _in_time(self, work: Awaitable[T]) -> T:
         total = self._profile.timeouts.total
+        if total is None:
+            return await work
         deadline = asyncio.timeout(total)
         try:
             async with deadline:
                 return await work
         except TimeoutError as error:
-            if total is None or not deadline.expired():
+            if not deadline.expired():
                 raise
             raise timed_out(self._shown, "total", total) from error
 
