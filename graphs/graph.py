@@ -2,10 +2,11 @@
 
 A graph file has a docstring (its first line is the summary), a pydantic class `Settings`, and `build(settings)` that
 returns a `StateGraph` whose context is a `maieutic.context.Context`. `STEPS` bounds its supersteps where the default
-is too low. Nodes are added with `add_node` below.
+is too low. `NEEDS` names the tools that it can't do without, as `("retrieve",)` or, where one of several will do,
+`("retrieve|search",)`. Nodes are added with `add_node` below.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maieutic.context import Context
-from maieutic.errors import ConfigError, MaieuticError
+from maieutic.errors import ConfigError, MaieuticError, UserError
 from maieutic.graphs.walk import Action, TooManySteps, Walk, walk_of
 
 DEFAULT_STEPS = 64
@@ -44,7 +45,7 @@ def add_node(
 
 @dataclass(frozen=True)
 class Graph:
-    """A workflow, compiled with its settings; safe to run many times and concurrently."""
+    """A workflow, compiled with its settings; safe to run many times and concurrently. `needs` is its `NEEDS`."""
 
     name: str
     summary: str
@@ -52,6 +53,7 @@ class Graph:
     compiled: Any
     steps: int
     walk: Walk | None = None
+    needs: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, name: str, module: ModuleType, values: Mapping[str, Any]) -> "Graph":
@@ -63,7 +65,8 @@ class Graph:
         graph = module.build(settings)
         compiled = graph.compile(name=name)
         steps = getattr(module, "STEPS", DEFAULT_STEPS)
-        return cls(name, summary(module), settings, compiled, steps, walk_of(graph))
+        needs = tuple(getattr(module, "NEEDS", ()))
+        return cls(name, summary(module), settings, compiled, steps, walk_of(graph), needs)
 
     async def __call__(self, ctx: Context) -> None:
         """Run to the end in `ctx`; the answer is what was proposed last.
@@ -79,6 +82,16 @@ class Graph:
         except (GraphRecursionError, TooManySteps) as error:
             sentence = f"The graph {self.name} did not end within {self.steps} steps: raise its STEPS or let it end."
             raise MaieuticError(sentence) from error
+
+    def refuse_without(self, tools: Container[str]) -> None:
+        """Raise UserError where a tool that it needs is not among the run's `tools`."""
+        for need in self.needs:
+            names = need.split("|")
+            if not any(name in tools for name in names):
+                wanted = " or ".join(names)
+                raise UserError(
+                    f"The graph {self.name} needs the tool {wanted}: give the run one, with --tool or tools=[…]."
+                )
 
     def mermaid(self) -> str:
         """The graph as Mermaid text."""

@@ -65,6 +65,7 @@ async def open_runner(
     demanded = sandbox or (None if unsafe_local else settings.sandbox)
     demands = ToolOptions(demanded, unsafe_local, web=settings.web, mcp=settings.mcp)
     async with open_tools(tools, demands) as toolbox:
+        compiled.refuse_without(toolbox)
         first = _approved_first(approve, settings, toolbox)
         _refuse_unknown_roles(compiled, models or {})
         wanted = {"": model or settings.model, **(models or {})}
