@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from maieutic.agents.speech import Solution
+from maieutic.tasks.abstention import abstains
 from maieutic.tasks.answers import canonical
 from maieutic.tasks.task import AnswerType
 
@@ -15,7 +16,8 @@ class Tally:
     "First" goes by the order in which the solutions are given, which is that of their branches and not of the clock, so
     that a seeded vote has one outcome.
 
-    Solutions without a readable answer of the task's type are abstentions: they are counted, and they vote for nothing.
+    Solutions without a readable answer of the task's type are abstentions, and so are those that say "I don't know":
+    they are counted, and they vote for nothing.
     """
 
     groups: tuple[tuple[Solution, ...], ...]
@@ -26,7 +28,8 @@ class Tally:
         """Count `solutions`, given in the order of their branches."""
         groups: dict[Hashable, list[int]] = {}
         for i, solution in enumerate(solutions):
-            key = None if solution.answer is None else canonical(solution.answer, answer_type)
+            silent = solution.answer is None or abstains(solution.answer)
+            key = None if silent else canonical(str(solution.answer), answer_type)
             if key is not None:
                 groups.setdefault(key, []).append(i)
         ranked = sorted(groups.values(), key=lambda members: (-len(members), members[-1]))

@@ -177,7 +177,7 @@ class Completion:
 
 
 class Outcome(StrEnum):
-    """How an answer fared against its verifier. `abstained`: the model said that it does not know."""
+    """How an answer fared against its verifier. `abstained`: the model said that it does not know; it has no score."""
 
     CORRECT = "correct"
     WRONG = "wrong"

@@ -89,6 +89,10 @@ def in_words(report: CollectReport) -> str:
             f"correct: {summary.correct} of {summary.accuracy.n}, {summary.accuracy.percent()} (95 % interval)"
             + (f"; {', '.join(others)}" if others else "")
         )
+    if summary.abstained and summary.coverage is not None:
+        said = f"answered: {summary.coverage.percent()} of {summary.coverage.n}, {summary.abstained} abstained"
+        right = f"; correct of those: {summary.selective.percent()}" if summary.selective else ""
+        lines.append(said + right)
     if summary.partial:
         lines.append(f"partial: {summary.partial} runs ended before their graph did")
     if report.failed:

@@ -35,8 +35,9 @@ class Summary:
     """The results of one collection as one row of a table.
 
     `accuracy` is over the runs whose answer could be checked, with a 95 % interval that allows for several samples of
-    one task being alike; None where there are none. `usage` is the sum over all runs: its `seconds` are those of the
-    runs, which overlap.
+    one task being alike; None where there are none. `coverage` is the share of them that did not abstain, `selective`
+    the accuracy over that share; None where there are none. An unreadable answer is no abstention: it counts as
+    answered. `usage` is the sum over all runs: its `seconds` are those of the runs, which overlap.
     """
 
     n: int
@@ -44,7 +45,13 @@ class Summary:
     outcomes: dict[Outcome, int]
     partial: int
     accuracy: Interval | None
+    coverage: Interval | None
+    selective: Interval | None
     usage: Usage
+
+    @property
+    def abstained(self) -> int:
+        return self.outcomes.get(Outcome.ABSTAINED, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Tally:
     partial: int = 0
     usage: Usage = Usage()
     outcomes: Counter[Outcome] = field(default_factory=Counter)
-    _tasks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _tasks: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # correct, answered, all that were checked
 
     def add(self, row: ResultRow) -> None:
         self.n += 1
@@ -92,17 +99,26 @@ class Tally:
         self.usage += row.usage
         if row.outcome is not None:
             self.outcomes[row.outcome] += 1
-            right, seen = self._tasks.get(row.task, (0, 0))
-            self._tasks[row.task] = (right + (row.outcome is Outcome.CORRECT), seen + 1)
+            right, answered, seen = self._tasks.get(row.task, (0, 0, 0))
+            correct, spoke = row.outcome is Outcome.CORRECT, row.outcome is not Outcome.ABSTAINED
+            self._tasks[row.task] = (right + correct, answered + spoke, seen + 1)
 
     @property
     def correct(self) -> int:
         return self.outcomes[Outcome.CORRECT]
 
     def summary(self) -> Summary:
-        rights, sizes = zip(*self._tasks.values(), strict=True) if self._tasks else ((), ())
-        accuracy = clustered(rights, sizes) if sizes else None
-        return Summary(self.n, self.correct, dict(self.outcomes), self.partial, accuracy, self.usage)
+        rights, answered, sizes = zip(*self._tasks.values(), strict=True) if self._tasks else ((), (), ())
+        return Summary(
+            self.n,
+            self.correct,
+            dict(self.outcomes),
+            self.partial,
+            clustered(rights, sizes) if sizes else None,
+            clustered(answered, sizes) if sizes else None,
+            clustered(rights, answered) if any(answered) else None,
+            self.usage,
+        )
 
 
 class Meter:

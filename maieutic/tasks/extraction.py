@@ -2,7 +2,8 @@
 
 Only an explicit answer counts: `\\boxed{…}`, `<answer>…</answer>`, or a line that begins with "Answer:". The last one
 wins, and what stands inside `<think>…</think>` is a thought and not an answer. Where there is none the result is None:
-a missing answer is never guessed from the prose around it. All of it runs in time linear in the text.
+a missing answer is never guessed from the prose around it. Only a last line that says nothing but "I don't know" is an
+answer without such a mark. All of it runs in time linear in the text.
 """
 
 import json
@@ -10,6 +11,7 @@ import re
 from bisect import bisect_left
 from typing import NamedTuple
 
+from maieutic.tasks.abstention import ABSTENTION, ends_in_abstention
 from maieutic.tasks.task import AnswerType
 
 _THINK = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
@@ -35,6 +37,8 @@ class _Span(NamedTuple):
 def extract(text: str, answer_type: AnswerType = "auto") -> str | None:
     """The last explicit answer in `text`, stripped of white space and emphasis; None where there is none or it's empty.
 
+    A reply without one whose last line is an abstention gives `ABSTENTION`.
+
     `answer_type` decides only how much belongs to an answer that begins on the line after "Answer:": one line for
     numbers, choices and booleans, a paragraph or fenced block for everything else.
     """
@@ -46,7 +50,7 @@ def extract(text: str, answer_type: AnswerType = "auto") -> str | None:
     ]
     spans = boxes + tags + lines
     if not spans:
-        return None
+        return ABSTENTION if ends_in_abstention(text) else None
     return _unwrap(max(spans).content) or None
 
 

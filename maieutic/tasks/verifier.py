@@ -16,6 +16,7 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from maieutic.errors import TaskError, UnknownName, UserError
+from maieutic.tasks.abstention import abstains
 from maieutic.tasks.extraction import extract
 from maieutic.tasks.task import AnswerType, Task
 from maieutic.types import Outcome, Verdict
@@ -48,8 +49,9 @@ class Verifier:
     def verify(self, task: Task, text: str) -> Verdict:
         """The verdict on `text`, a model's whole answer to `task`.
 
-        No explicit answer is `unparsed` with score None. A check that raises gives `tool_error` with score None, so
-        that one broken check never ends a run; user errors (a task that can't be checked at all) are raised.
+        No explicit answer is `unparsed` with score None. An answer that says it is not known is `abstained` with score
+        None, and the check is not asked. A check that raises gives `tool_error` with score None, so that one broken
+        check never ends a run; user errors (a task that can't be checked at all) are raised.
         """
         answer = extract(text, self.answer_type or task.answer_type)
         if answer is None:
@@ -58,6 +60,8 @@ class Verifier:
 
     def judge(self, task: Task, answer: str) -> Verdict:
         """The verdict on `answer`, extracted already."""
+        if abstains(answer) and not (isinstance(task.gold, str) and abstains(task.gold)):
+            return Verdict(Outcome.ABSTAINED, None, answer, "", self.label)
         try:
             said = self.check(task, answer)
         except UserError:

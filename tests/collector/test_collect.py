@@ -50,6 +50,16 @@ async def test_every_key_is_done_once_and_readable_in_the_trace(tmp_path: Path) 
             assert (header.task_key, header.sample, header.attempt) == (row.task, row.sample, row.attempt)
 
 
+async def test_abstentions_are_counted_apart(tmp_path: Path) -> None:
+    def script(request: Request) -> str:
+        return right(request) if question(request) < 6 else "Answer: I don't know" if question(request) < 8 else "Hm."
+
+    summary = (await collect(tasks(), out=tmp_path, model=ScriptedModel(script))).summary
+    assert summary.abstained == 2
+    shares = [summary.accuracy, summary.coverage, summary.selective]
+    assert [(s.estimate, s.n) for s in shares if s] == [(0.6, 10), (0.8, 10), (0.75, 8)]
+
+
 async def test_admission_is_bounded(tmp_path: Path) -> None:
     alive = 0
 

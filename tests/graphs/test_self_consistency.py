@@ -29,6 +29,11 @@ def test_answers_are_grouped_by_value_and_the_missing_abstain() -> None:
     assert tally.abstained == 1
 
 
+def test_who_says_that_it_does_not_know_votes_for_nothing() -> None:
+    tally = Tally.of(votes("I don't know", "3", "I do not know", "i don't know."), "text")
+    assert (tally.counts(), tally.abstained, tally.unanimous) == ({"3": 1}, 3, False)
+
+
 def test_of_equal_groups_the_one_that_got_there_first_leads() -> None:
     assert winner(["a", "b", "b", "a"]) == "b"
 
