@@ -182,13 +182,15 @@ class Context:
         addition: str = "",
         *,
         keep_tokens: int | None = None,
+        closing: str = "",
         sampling: Sampling = Sampling(),
         parents: tuple[Parent, ...] = (),
     ) -> Utterance:
         """Let `role` go on with what was said, in the middle of its turn: after `addition`, a text put in behind it.
 
         `keep_tokens` keeps so many of the tokens that `said` brought, and drops those after them. What had ended the
-        turn (a stop string, the end-of-turn token) does not stay. The prompt is the earlier token ids themselves where
+        turn (a stop string, the end-of-turn token) does not stay, but for the stop string `closing`, which stays as it
+        was sampled, or is put in where what was said does not hold it. The prompt is the earlier token ids themselves where
         the same model goes on; another model reads the text in its own template and tokens; one whose tokens are not at
         hand gets an open message. A note in the trace says which. The reply is text: thoughts and tool calls stand in
         it as the model writes them.
@@ -196,7 +198,7 @@ class Context:
         origin, model = self._tokens_of(said.role), self._tokens_of(role)
         thought = Thought(said.request, said.completion, said.before, origin)
         asked = self.model_for(role).profile.sampling.fill(merged(self.run.sampling, sampling))
-        opening = await go_on(thought, model, addition, keep_tokens, asked)
+        opening = await go_on(thought, model, addition, keep_tokens, asked, closing)
         raw = opening.prompt_ids is not None
         turn: Message = {"role": "assistant", "content": opening.text}
         request = Request(
@@ -206,7 +208,7 @@ class Context:
             continue_final=not raw,
             prompt_ids=opening.prompt_ids,
         )
-        note = {"resumed": said.call_id, "how": opening.how, "kept": opening.kept, "addition": addition}
+        note = {"resumed": said.call_id, "how": opening.how, "kept": opening.kept, "addition": opening.addition}
         parents = (Parent(said.call_id, "continuation"), *parents)
         resumed = await self._say(role, request, parents, opening.text, note=note)
         tools = replace(resumed.request, tools=said.request.tools)  # what the prompt holds, for whoever goes on again
@@ -231,6 +233,10 @@ class Context:
         found = option_probabilities(said.completion, options)
         self.record("note", call_id=said.call_id, options=found)
         return found
+
+    def goes_on_exactly(self, role: str) -> bool:
+        """Whether `resume` goes on token by token with this role's model; else it sends an open message."""
+        return self._tokens_of(role) is not None
 
     def _tokens_of(self, role: str) -> TokenModel | None:
         """The role's model, where its tokens are at hand."""

@@ -38,12 +38,14 @@ class Thought:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a model goes on: the turn's text so far, how it was made, the ids where it is raw, the tokens kept."""
+    """Where a model goes on: the turn's text so far, how it was made, the ids where it is raw, the tokens kept, and the
+    text that was put in."""
 
     text: str
     how: How
     prompt_ids: tuple[int, ...] | None = None
     kept: int | None = None
+    addition: str = ""
 
 
 async def go_on(
@@ -52,9 +54,11 @@ async def go_on(
     addition: str,
     keep_tokens: int | None,
     sampling: Sampling = Sampling(),
+    closing: str = "",
 ) -> Opening:
     """Open a thought for `model` (None: its tokens are not at hand). `keep_tokens` cuts the completion after so many,
     `sampling` is what `model` will be sampled with: its settings of the chat template hold where that is applied anew.
+    `closing` is a stop string that stays: as the tokens that were sampled where they are known, else put in as text.
 
     Raises ModelError, also where a cut is asked for and the tokens are not known.
     """
@@ -62,24 +66,34 @@ async def go_on(
     said: str | None = None
     kept: int | None = None
     if thought.model is not None and ids is not None:
-        tokens, text, rest = await _kept(thought.model, thought, ids, keep_tokens)
+        tokens, text, rest = await _kept(thought.model, thought, ids, keep_tokens, closing)
         said, kept = text + rest, len(tokens)
+        addition = _closed(said, closing) + addition
         if model is not None and model.name == thought.model.name and prompt is not None:
             added = await model.encode(rest + addition)
-            return Opening(thought.before + said + addition, "tokens", prompt + tokens + added, kept)
+            return Opening(thought.before + said + addition, "tokens", prompt + tokens + added, kept, addition)
     elif keep_tokens is not None:
         raise ModelError("A thought can only be cut where its token ids are known: leave keep_tokens out.")
+    if said is None:
+        said = _written(thought.completion)
+        addition = _closed(said, closing) + addition
     if model is None:
-        return Opening(thought.before + (_written(thought.completion) if said is None else said) + addition, "chat")
+        return Opening(thought.before + said + addition, "chat", addition=addition)
     return await _encode(thought, model, said, addition, kept, sampling)
 
 
+def _closed(said: str, closing: str) -> str:
+    """The stop string where it has to be put in, because what was said ends without it."""
+    return "" if said.rstrip().endswith(closing.strip()) else closing
+
+
 async def _kept(
-    model: TokenModel, thought: Thought, ids: tuple[int, ...], keep: int | None
+    model: TokenModel, thought: Thought, ids: tuple[int, ...], keep: int | None, closing: str = ""
 ) -> tuple[tuple[int, ...], str, str]:
     """The tokens that stay, their text, and what stays of a token that a stop string begins in.
 
-    What ended the turn does not stay: neither an end-of-turn token nor a stop string.
+    What ended the turn does not stay, neither an end-of-turn token nor a stop string, but for the stop string
+    `closing`, which stays with the whole of the token that it ends in.
     """
     sampling, text = thought.request.sampling, ""
     if keep is not None and keep < len(ids):
@@ -88,6 +102,8 @@ async def _kept(
         return ids, await model.decode(ids), ""
     text = await model.decode(ids)
     found = [at for at in map(text.find, sampling.stop) if at >= 0]
+    if closing and (at := text.find(closing)) >= 0 and at == min(found, default=at):
+        return await _through(model, ids, at + len(closing))
     if not found:
         return ids[:-1], await model.decode(ids[:-1]), ""
     for length in range(len(ids) - 1, 0, -1):
@@ -97,20 +113,29 @@ async def _kept(
     return (), "", text[: min(found)]
 
 
+async def _through(model: TokenModel, ids: tuple[int, ...], end: int) -> tuple[tuple[int, ...], str, str]:
+    """The tokens up to and with the one in which the text reaches `end`; a server that stopped there sampled no more."""
+    for length in range(len(ids), 0, -1):
+        shorter = await model.decode(ids[: length - 1])
+        if len(shorter) < end:
+            return ids[:length], await model.decode(ids[:length]), ""
+    return (), "", ""
+
+
 async def _encode(
-    thought: Thought, model: TokenModel, said: str | None, addition: str, kept: int | None, sampling: Sampling
+    thought: Thought, model: TokenModel, said: str, addition: str, kept: int | None, sampling: Sampling
 ) -> Opening:
     """The thought in another model's template and tokens."""
     request = Request(thought.conversation, sampling, thought.request.tools)
     prompt = await model.render(request)
     opened = _opens(await model.decode(prompt[-LOOK_BACK:]))
-    text = thought.before + (_written(thought.completion) if said is None else said)
+    text = thought.before + said
     if opened:
         text = text.lstrip().removeprefix(OPEN).removeprefix("\n") if text.lstrip().startswith(OPEN) else text
     elif await _opened(thought):
         text = f"{OPEN}\n{text}"
     text += addition
-    return Opening(text, "encoded", prompt + await model.encode(text), kept)
+    return Opening(text, "encoded", prompt + await model.encode(text), kept, addition)
 
 
 async def _opened(thought: Thought) -> bool:
