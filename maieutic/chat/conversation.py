@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from maieutic.memory.dialogue import Dialogue
+from maieutic.terminal.approve import TerminalApprover, terminal_approver
 from maieutic.terminal.options import RunOptions, open_with
 from maieutic.terminal.watch import View, follow
 
@@ -26,6 +27,7 @@ class Conversation:
     settings: "Settings"
     memory: Dialogue = field(default_factory=Dialogue)
     results: list["Result"] = field(default_factory=list)
+    approver: TerminalApprover | None = field(default_factory=terminal_approver)
     _opened: "asyncio.Task[_Opened] | None" = None
     _running: "Running | None" = None
 
@@ -40,7 +42,7 @@ class Conversation:
     def prewarm(self) -> None:
         """Begin to open the runner; what is wrong with the options is raised by the next question."""
         if self._opened is None:
-            self._opened = asyncio.create_task(_open(self.options, self.settings))
+            self._opened = asyncio.create_task(_open(self.options, self.settings, self.approver))
 
     async def ask(self, question: str, view: View | None = None) -> "Result":
         """The result of one turn. Raises MaieuticError where there is none; the conversation can go on after it."""
@@ -49,6 +51,8 @@ class Conversation:
         runner = await self._runner()
         history = await self.memory.recall(question)
         seed = None if self.options.seed is None else self.options.seed + len(self.results)
+        if self.approver is not None:
+            self.approver.view = view
         self._running = runner.start(Task(question=question), seed=seed, history=history)
         try:
             result = await follow(self._running, view)
@@ -70,7 +74,7 @@ class Conversation:
 
     async def change(self, options: RunOptions) -> None:
         """Go on with other options. Raises UserError, and keeps the old ones, where the new ones can't be used."""
-        opened = await _open(options, self.settings)
+        opened = await _open(options, self.settings, self.approver)
         await self.close()
         self.options = options
         self._opened = asyncio.create_task(_already(opened))
@@ -105,10 +109,10 @@ class _Opened:
     stack: AsyncExitStack
 
 
-async def _open(options: RunOptions, settings: "Settings") -> _Opened:
+async def _open(options: RunOptions, settings: "Settings", approver: TerminalApprover | None) -> _Opened:
     await asyncio.to_thread(importlib.import_module, "maieutic.runner")  # a second of imports; the prompt stays alive
     stack = AsyncExitStack()
-    return _Opened(await stack.enter_async_context(open_with(options, settings)), stack)
+    return _Opened(await stack.enter_async_context(open_with(options, settings, approver)), stack)
 
 
 async def _already(opened: _Opened) -> _Opened:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from maieutic.cli.codes import FAILED, INTERRUPTED, WAITING
 from maieutic.errors import TaskError, UserError
+from maieutic.terminal.approve import terminal_approver
 from maieutic.terminal.interrupt import on_interrupt
 from maieutic.terminal.options import RunOptions, open_with
 from maieutic.terminal.watch import View, follow, view_for_stderr
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from maieutic.runner import Result, Running
+    from maieutic.tools.approval import Approver
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Asked:
 def answer(asked: Asked, options: RunOptions, as_json: bool, quiet: bool) -> int:
     """Ask, print, and return the exit code. Raises UserError before anything is written, and ModelError."""
     view = None if quiet else view_for_stderr()
-    started = _question(asked, options) if asked.resume is None else _resumed(asked, options)
+    approver = terminal_approver(view)
+    started = _question(asked, options, approver) if asked.resume is None else _resumed(asked, options, approver)
     result = asyncio.run(_follow(started, view))
     if as_json:
         print(json.dumps(result.as_json(), ensure_ascii=False))
@@ -55,7 +58,7 @@ def answer(asked: Asked, options: RunOptions, as_json: bool, quiet: bool) -> int
 Started = AbstractAsyncContextManager["Running"]
 
 
-def _question(asked: Asked, options: RunOptions) -> Started:
+def _question(asked: Asked, options: RunOptions, approver: "Approver | None") -> Started:
     if asked.approve_pending is not None:
         raise UserError("--approve-pending is the word about a run that waits: say which with --resume RUN.")
     if asked.question is None:
@@ -66,21 +69,21 @@ def _question(asked: Asked, options: RunOptions) -> Started:
     for path in asked.files:
         if not path.is_file():
             raise TaskError(f"There is no file {path}: give the path of one.")
-    return _start(text, asked, options)
+    return _start(text, asked, options, approver)
 
 
 @asynccontextmanager
-async def _start(text: str, asked: Asked, options: RunOptions) -> "AsyncIterator[Running]":
+async def _start(text: str, asked: Asked, options: RunOptions, approver: "Approver | None") -> "AsyncIterator[Running]":
     from maieutic.settings import load_settings
     from maieutic.tasks.task import Task
 
     inputs: dict[str, JsonValue] = {"files": [str(path.absolute()) for path in asked.files]} if asked.files else {}
     task = Task(question=text, gold=asked.gold, inputs=inputs)
-    async with open_with(options, load_settings()) as runner:
+    async with open_with(options, load_settings(), approver) as runner:
         yield runner.start(task, seed=options.seed)
 
 
-def _resumed(asked: Asked, options: RunOptions) -> Started:
+def _resumed(asked: Asked, options: RunOptions, approver: "Approver | None") -> Started:
     """The run goes on as it was asked; only the budget and what must be said each time may be given anew."""
     if asked.approve_pending not in (None, "yes", "no"):
         raise UserError(f"--approve-pending {asked.approve_pending} is no word about a call: say yes or no.")
@@ -98,6 +101,7 @@ def _resumed(asked: Asked, options: RunOptions) -> Started:
         traces=options.traces,
         gold=asked.gold,
         approve_pending=word,
+        approver=approver,
         **instead,
     )
 

@@ -1,7 +1,8 @@
 """What happens in a run, live on a terminal: what is finished scrolls up, only what is open is redrawn."""
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -106,6 +107,19 @@ class LiveView:
         self._waiting = None
         self._live.stop()
         self._keys.close()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Stop drawing and let keys be seen within the block."""
+        shown = self._live.is_started
+        self._live.stop()
+        self._keys.close()
+        try:
+            yield
+        finally:
+            if shown:
+                self._keys.enter_context(keys_silent())
+                self._live.start()
 
     def showed(self, text: str) -> bool:
         return self._last.strip() == wording.printable(text).strip()

@@ -12,6 +12,7 @@ from maieutic.types import Sampling
 if TYPE_CHECKING:
     from maieutic.runner import Runner
     from maieutic.settings import Settings
+    from maieutic.tools.approval import Approver
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,13 @@ class RunOptions:
         return settings.model_copy(update={"web": settings.web.model_copy(update=web)})
 
 
-def open_with(options: RunOptions, settings: "Settings") -> AbstractAsyncContextManager["Runner"]:
-    """A runner as `options` ask for it; entering it raises UserError for whatever is wrong with them."""
+def open_with(
+    options: RunOptions, settings: "Settings", approver: "Approver | None" = None
+) -> AbstractAsyncContextManager["Runner"]:
+    """A runner as `options` ask for it; entering it raises UserError for whatever is wrong with them.
+
+    `approver` is asked about the calls that wait for approval.
+    """
     from maieutic.runner import open_runner
 
     return open_runner(
@@ -67,5 +73,6 @@ def open_with(options: RunOptions, settings: "Settings") -> AbstractAsyncContext
         sandbox=options.sandbox,
         unsafe_local=options.unsafe_local,
         approve=options.approve,
+        approver=approver,
         oracle=options.oracle,
     )

@@ -1,6 +1,7 @@
 """What happens in a run as plain lines, for logs, pipes and screen readers: no control codes, nothing redrawn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from maieutic.events import Event
 from maieutic.terminal import wording
@@ -19,6 +20,11 @@ class PlainView:
 
     def close(self) -> None:
         """Nothing is held back."""
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Nothing is drawn that could be in the way."""
+        yield
 
     def showed(self, text: str) -> bool:
         """Whether `text` is the last thing that was shown in full: a log line never stands for the answer."""

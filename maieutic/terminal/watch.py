@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from maieutic.terminal.plain import PlainView
@@ -19,6 +19,10 @@ class View(Protocol):
 
     def close(self) -> None:
         """Leave the terminal as it was found."""
+        ...
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Within the block the terminal is somebody else's; then the view goes on."""
         ...
 
     def showed(self, text: str) -> bool:
