@@ -15,9 +15,12 @@ SHIPPED = {
     "critic": "maieutic.agents.critic:Critic",
     "debater": "maieutic.agents.debater:Debater",
     "judge": "maieutic.agents.judge:Judge",
+    "passage-grader": "maieutic.agents.passage_grader:PassageGrader",
     "refiner": "maieutic.agents.refiner:Refiner",
     "reranker": "maieutic.agents.reranker:ListwiseReranker",
+    "retrieval-gate": "maieutic.agents.retrieval_gate:RetrievalGate",
     "rewriter": "maieutic.agents.rewriter:Rewriter",
+    "segment-writer": "maieutic.agents.segment_writer:SegmentWriter",
     "setwise-reranker": "maieutic.agents.reranker:SetwiseReranker",
     "solver": "maieutic.agents.solver:Solver",
 }

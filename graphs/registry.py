@@ -18,6 +18,7 @@ SHIPPED = (
     "debate",
     "direct",
     "self_consistency",
+    "self_rag",
     "tool_loop",
 )
 ENTRY_POINTS = "maieutic.graphs"
