@@ -12,10 +12,12 @@ from maieutic.errors import UnknownName, UserError
 from maieutic.types import Sampling
 
 SHIPPED = {
+    "answerer": "maieutic.agents.answerer:Answerer",
     "critic": "maieutic.agents.critic:Critic",
     "debater": "maieutic.agents.debater:Debater",
     "judge": "maieutic.agents.judge:Judge",
     "passage-grader": "maieutic.agents.passage_grader:PassageGrader",
+    "query-writer": "maieutic.agents.query_writer:QueryWriter",
     "refiner": "maieutic.agents.refiner:Refiner",
     "reranker": "maieutic.agents.reranker:ListwiseReranker",
     "retrieval-gate": "maieutic.agents.retrieval_gate:RetrievalGate",
@@ -23,6 +25,8 @@ SHIPPED = {
     "segment-writer": "maieutic.agents.segment_writer:SegmentWriter",
     "setwise-reranker": "maieutic.agents.reranker:SetwiseReranker",
     "solver": "maieutic.agents.solver:Solver",
+    "sufficiency-critic": "maieutic.agents.sufficiency_critic:SufficiencyCritic",
+    "sufficiency-probability": "maieutic.agents.sufficiency_critic:ProbableSufficiencyCritic",
 }
 ENTRY_POINTS = "maieutic.agents"
 

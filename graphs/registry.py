@@ -19,6 +19,7 @@ SHIPPED = (
     "direct",
     "self_consistency",
     "self_rag",
+    "sim_rag",
     "tool_loop",
 )
 ENTRY_POINTS = "maieutic.graphs"
