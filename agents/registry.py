@@ -18,8 +18,10 @@ SHIPPED = {
     "judge": "maieutic.agents.judge:Judge",
     "passage-grader": "maieutic.agents.passage_grader:PassageGrader",
     "query-writer": "maieutic.agents.query_writer:QueryWriter",
+    "reader": "maieutic.agents.reader:Reader",
     "refiner": "maieutic.agents.refiner:Refiner",
     "reranker": "maieutic.agents.reranker:ListwiseReranker",
+    "researcher": "maieutic.agents.researcher:Researcher",
     "retrieval-gate": "maieutic.agents.retrieval_gate:RetrievalGate",
     "rewriter": "maieutic.agents.rewriter:Rewriter",
     "segment-writer": "maieutic.agents.segment_writer:SegmentWriter",
@@ -27,6 +29,7 @@ SHIPPED = {
     "solver": "maieutic.agents.solver:Solver",
     "sufficiency-critic": "maieutic.agents.sufficiency_critic:SufficiencyCritic",
     "sufficiency-probability": "maieutic.agents.sufficiency_critic:ProbableSufficiencyCritic",
+    "validator": "maieutic.agents.validator:Validator",
 }
 ENTRY_POINTS = "maieutic.agents"
 

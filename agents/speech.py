@@ -1,6 +1,7 @@
 """How every role speaks: think, act on tool calls, think again, until a final reply."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maieutic.agents.images import content_of
@@ -8,7 +9,7 @@ from maieutic.context import Context, Proposal, Utterance
 from maieutic.tasks.answers import extract
 from maieutic.tools.tool import Tool
 from maieutic.trace.record import Parent
-from maieutic.types import Message, Sampling, ToolChoice
+from maieutic.types import Message, Sampling, ToolCall, ToolChoice, ToolResult
 
 MAX_TURNS = 8
 
@@ -29,18 +30,23 @@ class Solution:
 async def act(ctx: Context, said: Utterance, role: str = "solver") -> tuple[Message, ...]:
     """Run all tool calls of `said`, side by side, and return the conversation with their results appended: texts, and
     images too where the model of `role` can see them."""
-    uses = [asyncio.create_task(ctx.use(call, said.call_id)) for call in said.completion.tool_calls]
-    try:
-        results = await asyncio.gather(*uses)
-    finally:
-        for use in uses:
-            use.cancel()
-        await asyncio.gather(*uses, return_exceptions=True)
+    results = await use_all(ctx, said.completion.tool_calls, said.call_id)
     vision = ctx.model_for(role).profile.vision
     replies: list[Message] = [
         {"role": "tool", "tool_call_id": r.call_id, "name": r.name, "content": content_of(r, vision)} for r in results
     ]
     return (*said.messages, *replies)
+
+
+async def use_all(ctx: Context, calls: Sequence[ToolCall], parent: str) -> list[ToolResult]:
+    """Run tool calls of the model call `parent` side by side; their results in the same order."""
+    uses = [asyncio.create_task(ctx.use(call, parent)) for call in calls]
+    try:
+        return await asyncio.gather(*uses)
+    finally:
+        for use in uses:
+            use.cancel()
+        await asyncio.gather(*uses, return_exceptions=True)
 
 
 async def converse(

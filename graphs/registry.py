@@ -16,6 +16,7 @@ from maieutic.graphs.graph import Graph, summary
 SHIPPED = (
     "critique",
     "debate",
+    "deep_research",
     "direct",
     "self_consistency",
     "self_rag",

@@ -1,3 +1,5 @@
+import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,11 @@ async def test_the_choices_of_a_task_are_shown(ask: Ask, question: str, choices:
 async def test_a_prompts_directory_that_is_not_there_is_told(ask: Ask, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="There is no prompts directory"):
         await ask(ScriptedModel("Answer: 7"), settings=Settings(prompts_dir=tmp_path / "none"))
+
+
+def test_fields_stand_in_the_template_of_the_user_message_alone() -> None:
+    """The system message is sent as it is."""
+    for place in (files("maieutic.agents") / "prompts").iterdir():
+        if place.name.endswith(".txt"):
+            system, line, _ = place.read_text().partition("\n---\n")
+            assert line and not re.search(r"\{[a-z_]+\}", system), place.name

@@ -56,7 +56,7 @@ class Script:
             return one_token({"Yes": self.need, "No": 1 - self.need})
         if WRITE in system:
             return str(self.write(prompt))
-        wanted = prompt.rstrip().rpartition("\n")[2].split(" ")[0]
+        wanted = prompt.rstrip().splitlines()[-2].split(" ")[0]
         return one_token(self.grades(prompt)[wanted])
 
 
