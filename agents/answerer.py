@@ -7,16 +7,8 @@ from maieutic.agents.passages import Passage, shown
 from maieutic.agents.prompts import opening
 from maieutic.agents.speech import Solution, read_solution
 from maieutic.context import Context
-from maieutic.tasks.scalars import text_key
 from maieutic.trace.record import Parent
 from maieutic.types import Sampling
-
-UNKNOWN = "I don't know"
-
-
-def abstains(solution: Solution) -> bool:
-    """Whether the answer says that it isn't known."""
-    return text_key(solution.answer or "") == text_key(UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)

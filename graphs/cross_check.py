@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maieutic.agents.answerer import abstains
 from maieutic.agents.citations import Cited, claims, resolve
 from maieutic.agents.context_policy import without_memory
 from maieutic.agents.reader import Reading
@@ -13,6 +12,7 @@ from maieutic.context import Context, Proposal, Utterance
 from maieutic.errors import ModelError
 from maieutic.graphs.fanout import fan_out
 from maieutic.graphs.reading import Source, sources
+from maieutic.tasks.abstention import abstains
 from maieutic.tasks.answers import extract, without_thoughts
 from maieutic.trace.record import Parent
 
@@ -152,7 +152,7 @@ class CrossCheck:
 def _claims(answer: Written) -> list[Claim]:
     """The sentences that cite something; where none does, the answer itself. An answer that it isn't known claims
     nothing."""
-    if abstains(answer.solution):
+    if abstains(answer.solution.answer):
         return []
     stated = [Claim(text, cites) for text, cites in claims(answer.cited.text)][:MOST]
     if not stated and answer.solution.answer is not None:

@@ -12,7 +12,6 @@ from typing import Any, Literal, TypedDict
 from langgraph.graph import END, START, StateGraph
 from pydantic import Field
 
-from maieutic.agents.answerer import abstains
 from maieutic.agents.passages import NEEDED, Found, Passage, look_up, new_ones
 from maieutic.agents.query_writer import Attempt, Query
 from maieutic.agents.registry import make_agent
@@ -21,6 +20,7 @@ from maieutic.agents.sufficiency_critic import Sufficiency
 from maieutic.context import Context
 from maieutic.errors import ModelError
 from maieutic.graphs.graph import GraphSettings, add_node
+from maieutic.tasks.abstention import abstains
 from maieutic.trace.record import Parent
 from maieutic.types import Sampling
 
@@ -69,7 +69,7 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
 
     async def judge(state: State, ctx: Context) -> dict[str, Any]:
         solution = ctx.recall(state["answer"], Solution)
-        silent = settings.self_practice or solution.answer is None or abstains(solution)
+        silent = settings.self_practice or solution.answer is None or abstains(solution.answer)
         word = Sufficiency(None) if silent else await _judged(ctx, critic, _context(ctx, state), solution)
         accepted = word.sufficient is True if word.probability is None else word.probability >= settings.threshold
         _tell(ctx, state, solution, word, accepted, settings)
@@ -137,7 +137,7 @@ def _tell(
         max_turns=settings.max_turns,
         of=solution.call_id,
         answer=solution.answer,
-        abstained=abstains(solution),
+        abstained=abstains(solution.answer),
         sufficient=word.sufficient,
         probability=word.probability,
         threshold=settings.threshold,
@@ -148,6 +148,6 @@ def _came_to(solution: Solution, word: Sufficiency) -> str:
     """What the query writer is told of a turn."""
     if solution.answer is None:
         return "no answer could be read"
-    if abstains(solution):
+    if abstains(solution.answer):
         return "the answer was that it isn't known"
     return f"the answer was {solution.answer[:200]!r}{', which was not covered' if word.sufficient is False else ''}"

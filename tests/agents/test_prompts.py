@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from maieutic.errors import ConfigError
 from maieutic.llm.scripted import ScriptedModel
 from maieutic.settings import Settings
+from maieutic.tasks.abstention import ABSTENTION
 from maieutic.tasks.task import Task
 from tests.conftest import Ask
 
@@ -62,3 +63,9 @@ def test_fields_stand_in_the_template_of_the_user_message_alone() -> None:
         if place.name.endswith(".txt"):
             system, line, _ = place.read_text().partition("\n---\n")
             assert line and not re.search(r"\{[a-z_]+\}", system), place.name
+
+
+@pytest.mark.parametrize("role", ["answerer", "closed-book", "researcher", "segment-writer"])
+def test_a_role_that_may_abstain_is_told_the_words_that_are_recognised(role: str) -> None:
+    prompt = (files("maieutic.agents") / "prompts" / f"{role}.txt").read_text()
+    assert ABSTENTION in " ".join(prompt.split())
