@@ -18,6 +18,7 @@ SHIPPED = (
     "debate",
     "deep_research",
     "direct",
+    "mrag",
     "self_consistency",
     "self_rag",
     "sim_rag",
