@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,9 @@ import pytest
 
 from maieutic.errors import ModelError, UserError
 from maieutic.llm.scripted import ScriptedModel, call_tool
+from maieutic.runner import Result, open_runner
+from maieutic.runner.replay import Recording
+from maieutic.tasks.task import Task
 from maieutic.tools.tool import Tool
 from maieutic.tools.web import page_tool, search_tool
 from maieutic.trace.reader import TraceReader
@@ -226,3 +230,36 @@ async def test_the_trace_holds_what_a_readers_rows_need(ask: Ask, tools: list[To
     (note,) = [e.fields for e in run.events_of("note") if e.fields.get("call_id") == reader.call_id]
     assert (note["address"], note["screen"], note["new"], note["read"]) == (OWL, 1, [FACT], True)
     assert [e.fields["name"] for e in run.events_of("tool_result")] == ["search", "read_page", "browse"]
+
+
+def scripted(request: Request) -> Any:
+    """What is said depends on the request alone, so that a run can be taken up anywhere."""
+    system = str(request.messages[0]["content"])
+    if READ in system:
+        return extract("It weighs 340 grams." if "zoo" in str(request.messages[1]) else FACT)
+    if VALIDATE in system:
+        return "1: supported"
+    return [SEARCHED, browse(OWL, ZOO), "It weighs 350 grams [1].\nAnswer: 350 grams"][len(said_by_tools(request))]
+
+
+@pytest.mark.parametrize("kept", range(6))
+async def test_killed_it_goes_on_without_paying_twice(tools: list[Tool], kept: int, tmp_path: Path) -> None:
+    whole = ScriptedModel(scripted)
+    result = await run_once(whole, tools, tmp_path)
+    record = recorded(tmp_path)
+    assert len(record.calls) == 6
+    half = replace(record, calls=record.calls[:kept], finish=None)
+    rest = ScriptedModel(scripted)
+    resumed = await run_once(rest, tools, tmp_path / "again", Recording(half))
+    assert (resumed.text, len(rest.requests)) == (result.text, 6 - kept)
+
+
+async def run_once(model: ScriptedModel, tools: list[Tool], place: Path, past: Recording | None = None) -> Result:
+    async with open_runner("deep_research", model=model, tools=tools, traces=place / "traces") as runner:
+        return await runner.start(Task(question=QUESTION), seed=3, past=past).result()
+
+
+async def test_a_reader_may_have_a_model_of_its_own(ask: Ask, tools: list[Tool]) -> None:
+    model, small = ScriptedModel(scripted), ScriptedModel(scripted)
+    await ask(model, "deep_research", QUESTION, tools=tools, models={"reader": small})
+    assert len(small.requests) == 2 and not asked(model, READ)
