@@ -1,0 +1,34 @@
+"""Reward functions for TRL's GRPOTrainer, by name: each reads the column `task` that the format `trl-grpo` writes.
+
+GRPOTrainer(..., reward_funcs=[maieutic.tasks.trl_rewards.correct])
+"""
+
+import json
+from typing import Any
+
+from maieutic.tasks.task import Task
+from maieutic.tasks.verifier import verify
+from maieutic.types import Outcome
+
+
+def correct(completions: list[Any], task: list[str], **columns: Any) -> list[float | None]:
+    """The verifier's score of each completion, in [0, 1]; None, which TRL leaves out, where nothing could be scored."""
+    return [verify(_task(line), _said(completion)).score for completion, line in zip(completions, task, strict=True)]
+
+
+def readable(completions: list[Any], task: list[str], **columns: Any) -> list[float | None]:
+    """1 where an answer could be read, whatever it is, and 0 where none could."""
+    unread = (Outcome.UNPARSED, Outcome.FORMAT_ERROR)
+    verdicts = (verify(_task(line), _said(said)) for said, line in zip(completions, task, strict=True))
+    return [float(verdict.outcome not in unread) for verdict in verdicts]
+
+
+def _task(line: str) -> Task:
+    return Task(**json.loads(line))
+
+
+def _said(completion: Any) -> str:
+    """A completion's text: TRL hands over text, or messages where the prompts are messages."""
+    if isinstance(completion, str):
+        return completion
+    return "".join(str(message.get("content") or "") for message in completion)
