@@ -114,7 +114,7 @@ async def _kept(
 
 
 async def _through(model: TokenModel, ids: tuple[int, ...], end: int) -> tuple[tuple[int, ...], str, str]:
-    """The tokens up to and with the one in which the text reaches `end`; a server that stopped there sampled no more."""
+    """The tokens up to and with that in which the text reaches `end`: a server that stopped there sampled no more."""
     for length in range(len(ids), 0, -1):
         shorter = await model.decode(ids[: length - 1])
         if len(shorter) < end:

@@ -11,11 +11,12 @@ import pytest
 from maieutic.agents.registry import make_agent
 from maieutic.agents.reranker import ListwiseReranker, Ranking, SetwiseReranker, read_order
 from maieutic.context import Context, Proposal
-from maieutic.graphs.graph import Graph, GraphSettings
+from maieutic.graphs.graph import Graph
 from maieutic.llm.scripted import ScriptedModel
 from maieutic.trace.reader import TraceReader
 from maieutic.types import Request
 from tests.conftest import Ask
+from tests.support.graphs import one_node
 
 PASSAGE = re.compile(r"^\[(\d+)\] passage of worth (\d+)$", re.MULTILINE)
 
@@ -35,7 +36,7 @@ class Reranking:
             ctx.propose(Proposal("done", "done"))
             return {}
 
-        return Graph("reranking", "Reorders.", GraphSettings(), None, 10, action)
+        return one_node("reranking", action)
 
     @property
     def order(self) -> list[int]:

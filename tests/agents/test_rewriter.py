@@ -6,10 +6,10 @@ import pytest
 
 from maieutic.agents.rewriter import Rewriter, Rewriting, read_rewrite
 from maieutic.context import Context, Proposal
-from maieutic.graphs.graph import Graph, GraphSettings
 from maieutic.llm.scripted import ScriptedModel
 from maieutic.types import Message
 from tests.conftest import Ask
+from tests.support.graphs import one_node
 
 HISTORY: tuple[Message, ...] = (
     {"role": "system", "content": "You are a helper."},
@@ -27,7 +27,7 @@ async def rewrite(ask: Ask, model: ScriptedModel, history: tuple[Message, ...]) 
         ctx.propose(Proposal("done", "done"))
         return {}
 
-    await ask(model, Graph("rewriting", "Rewrites.", GraphSettings(), None, 10, action), task="How heavy is it?")
+    await ask(model, one_node("rewriting", action), task="How heavy is it?")
     return made[0]
 
 

@@ -5,117 +5,28 @@ tool session, so that parallel samples can't see each other's variables.
 """
 
 import asyncio
-import itertools
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from maieutic.budget import Account, Budget
-from maieutic.events import Event, EventKind, EventStream
+from maieutic.context.state import Branch, Kept, Proposal, RunState, Utterance
+from maieutic.events import Event, EventKind
 from maieutic.llm.confidence import option_probabilities
 from maieutic.llm.continuation import Thought, go_on
 from maieutic.llm.gateway import Call, call_model
-from maieutic.llm.model import Model, TokenModel
+from maieutic.llm.model import TokenModel
 from maieutic.llm.registry import Resolved
 from maieutic.llm.sampling import derived_seed, merged
-from maieutic.tasks.oracle import Oracle, required
+from maieutic.tasks.oracle import required
 from maieutic.tasks.task import PublicTask
-from maieutic.tools.approval import Approval
-from maieutic.tools.tool import Session, Tool
-from maieutic.tools.use import Desk, PastTools
+from maieutic.tools.tool import Tool
+from maieutic.tools.use import Desk
 from maieutic.trace.record import CallRecord, Parent
-from maieutic.trace.writer import RunTrace
 from maieutic.types import Completion, Delta, Message, Outcome, Request, Sampling, ToolCall, ToolChoice, ToolResult
 
-
-class Kept(Protocol):
-    """Anything an agent produced; `call_id` is the model call it ended in."""
-
-    @property
-    def call_id(self) -> str: ...
-
-
-class Past(PastTools, Protocol):
-    """A run that this one goes on from: its model and tool calls that have ended are not made again."""
-
-    def model(self, branch: str, turn: int, name: str, request: Request) -> Model | None:
-        """What answers the request of the model `name` as it was answered then; None where it was not."""
-        ...
-
-
 K = TypeVar("K")
-Prompts = dict[tuple[str, str | None], tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """One completed model call: its id in the trace, what was said, and the conversation up to and including it.
-
-    `before` is what stood already in the turn that the call went on with; `text` is the whole turn, while `completion`
-    holds the new part alone.
-    """
-
-    call_id: str
-    completion: Completion
-    messages: tuple[Message, ...]
-    role: str
-    request: Request
-    before: str = ""
-
-    @property
-    def text(self) -> str:
-        return self.before + self.completion.text
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """An answer the run could return now. `answer` is None where none could be read from `text`."""
-
-    answer: str | None
-    text: str
-    call_id: str | None = None
-
-
-@dataclass(slots=True)
-class RunState:
-    """What all views of one run share; `oracle` is there only where it was asked for.
-
-    `task` is the public part, without gold answer. `history` is what was said before the question in a conversation.
-    `prompts` are those read so far by any run of the same runner, by role and family. `turns` counts the calls of each
-    branch path, so that a path which is forked again does not draw the same seeds again.
-    """
-
-    run_id: str
-    task: PublicTask
-    models: Mapping[str, Resolved]
-    tools: Mapping[str, Tool]
-    trace: RunTrace
-    events: EventStream
-    seed: int
-    sampling: Sampling = Sampling()
-    prompt_folders: tuple[Path, ...] = ()
-    history: tuple[Message, ...] = ()
-    best: Proposal | None = None
-    partial: str | None = None
-    kept: dict[str, "Kept"] = field(default_factory=dict)
-    prompts: Prompts = field(default_factory=dict)
-    approval: Approval = field(default_factory=Approval)
-    past: Past | None = None
-    oracle: Oracle | None = None
-    call_numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-    turns: "defaultdict[str, itertools.count[int]]" = field(default_factory=lambda: defaultdict(itertools.count))
-
-
-@dataclass(slots=True)
-class Branch:
-    """One line of work within a run: its path (empty for the trunk), budget node and tool session."""
-
-    path: str
-    account: Account
-    session: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +103,10 @@ class Context:
 
         `keep_tokens` keeps so many of the tokens that `said` brought, and drops those after them. What had ended the
         turn (a stop string, the end-of-turn token) does not stay, but for the stop string `closing`, which stays as it
-        was sampled, or is put in where what was said does not hold it. The prompt is the earlier token ids themselves where
-        the same model goes on; another model reads the text in its own template and tokens; one whose tokens are not at
-        hand gets an open message. A note in the trace says which. The reply is text: thoughts and tool calls stand in
-        it as the model writes them.
+        was sampled, or is put in where what was said does not hold it. The prompt is the earlier token ids themselves
+        where the same model goes on; another model reads the text in its own template and tokens; one whose tokens are
+        not at hand gets an open message. A note in the trace says which. The reply is text: thoughts and tool calls
+        stand in it as the model writes them.
         """
         origin, model = self._tokens_of(said.role), self._tokens_of(role)
         thought = Thought(said.request, said.completion, said.before, origin)
