@@ -11,6 +11,7 @@ from maieutic.cli.chat import chat
 from maieutic.cli.codes import FAILED, INTERRUPTED, WRONG_REQUEST
 from maieutic.cli.collect import collect
 from maieutic.cli.demo import SETTINGS, demo
+from maieutic.cli.eval import eval_
 from maieutic.cli.export import export
 from maieutic.cli.graphs import envs, graphs_app, models
 from maieutic.cli.index import index, search
@@ -51,6 +52,7 @@ app.command()(chat)
 app.command(context_settings=SETTINGS)(demo)
 app.command()(collect)
 app.command()(export)
+app.command("eval")(eval_)
 app.command()(index)
 app.command()(search)
 app.add_typer(trace_app, name="trace")
