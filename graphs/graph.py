@@ -8,7 +8,6 @@ is too low. `NEEDS` names the tools that it can't do without, as `("retrieve",)`
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from langgraph.errors import GraphRecursionError
@@ -21,6 +20,10 @@ from maieutic.errors import ConfigError, MaieuticError, UserError
 from maieutic.graphs.walk import Action, TooManySteps, Walk, walk_of
 
 DEFAULT_STEPS = 64
+
+
+Module = Any
+"""A graph module, or what has its parts: a docstring, `Settings`, `build`, and perhaps `STEPS` and `NEEDS`."""
 
 
 class GraphSettings(BaseModel):
@@ -56,7 +59,7 @@ class Graph:
     needs: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: str, module: ModuleType, values: Mapping[str, Any]) -> "Graph":
+    def of(cls, name: str, module: Module, values: Mapping[str, Any]) -> "Graph":
         """Build the graph of a module; raises ConfigError for a setting it does not have or that has a wrong value."""
         try:
             settings = module.Settings.model_validate(dict(values))
@@ -98,7 +101,7 @@ class Graph:
         return str(self.compiled.get_graph().draw_mermaid(with_styles=False))
 
 
-def summary(module: ModuleType) -> str:
+def summary(module: Module) -> str:
     return (module.__doc__ or "").strip().split("\n", 1)[0]
 
 

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from maieutic.errors import ConfigError, UnknownName
-from maieutic.graphs.graph import Graph, summary
+from maieutic.graphs.graph import Graph, Module, summary
+from maieutic.graphs.wired import load_wired
 
 SHIPPED = (
     "critique",
@@ -26,10 +26,10 @@ SHIPPED = (
 )
 ENTRY_POINTS = "maieutic.graphs"
 
-_registered: dict[str, ModuleType] = {}
+_registered: dict[str, Module] = {}
 
 
-def register_graph(name: str, module: ModuleType) -> None:
+def register_graph(name: str, module: Module) -> None:
     """Make an own graph module known under `name` in this process."""
     _check(name, module)
     _registered[name] = module
@@ -47,19 +47,22 @@ def describe_graphs() -> dict[str, str]:
 def load_graph(name: str, settings: Mapping[str, Any] | None = None) -> Graph:
     """The graph called `name`, compiled with `settings`.
 
-    `name` is a known name, a dotted path to a module (`my_package.my_graph`) or a path to a file (`./my_graph.py`).
+    `name` is a known name, a dotted path to a module (`my_package.my_graph`) or a path to a file (`./my_graph.py`, or
+    `./my_graph.yaml`).
     Raises UnknownName, or ConfigError where the file or a setting is wrong.
     """
     return Graph.of(name, find_module(name), settings or {})
 
 
-def find_module(name: str) -> ModuleType:
+def find_module(name: str) -> Module:
     if name in _registered:
         return _registered[name]
     if name in SHIPPED:
         return importlib.import_module(f"maieutic.graphs.{name}")
     if name.endswith(".py"):
         return _from_file(Path(name))
+    if name.endswith((".yaml", ".yml")):
+        return _from_yaml(Path(name))
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == name:
             return _check(name, entry.load())
@@ -68,7 +71,7 @@ def find_module(name: str) -> ModuleType:
     raise UnknownName("graph", name, graph_names())
 
 
-def _from_file(path: Path) -> ModuleType:
+def _from_file(path: Path) -> Module:
     if not path.is_file():
         raise ConfigError(f"There is no graph file {path}: check the path, or name a known graph.")
     unique = hashlib.blake2b(str(path.resolve()).encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
@@ -84,7 +87,13 @@ def _from_file(path: Path) -> ModuleType:
     return _check(str(path), module)
 
 
-def _from_dotted(name: str) -> ModuleType:
+def _from_yaml(path: Path) -> Module:
+    if not path.is_file():
+        raise ConfigError(f"There is no graph file {path}: check the path, or name a known graph.")
+    return load_wired(path, load_graph)
+
+
+def _from_dotted(name: str) -> Module:
     try:
         return _check(name, importlib.import_module(name))
     except ModuleNotFoundError as error:
@@ -93,7 +102,7 @@ def _from_dotted(name: str) -> ModuleType:
         raise UnknownName("graph", name, graph_names()) from None
 
 
-def _check(name: str, module: ModuleType) -> ModuleType:
+def _check(name: str, module: Module) -> Module:
     missing = [part for part in ("Settings", "build") if not hasattr(module, part)]
     if missing:
         raise ConfigError(f"{name} is not a graph: it needs {' and '.join(missing)} (see docs/graphs/README.md).")

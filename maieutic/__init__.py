@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from maieutic.graphs.registry import load_graph, register_graph
     from maieutic.llm.scripted import ScriptedModel
     from maieutic.recipes.export import export
-    from maieutic.runner import Result, arun, run, stream
+    from maieutic.runner import Result, arun, as_node, run, stream
     from maieutic.tasks.task import Task
     from maieutic.tasks.verifier import verifier as register_verifier
     from maieutic.tools.registry import register_tool
@@ -55,6 +55,7 @@ _HOMES = {
     "UnknownName": "maieutic.errors",
     "UserError": "maieutic.errors",
     "arun": "maieutic.runner",
+    "as_node": "maieutic.runner",
     "collect": "maieutic.collector",
     "export": "maieutic.recipes.export",
     "load_graph": "maieutic.graphs.registry",
@@ -87,6 +88,7 @@ __all__ = [
     "UnknownName",
     "UserError",
     "arun",
+    "as_node",
     "collect",
     "export",
     "load_graph",

@@ -155,6 +155,11 @@ def parse_yaml(text: str, kind: type[T], source: str) -> T:
         raise ConfigError(_explain(error, node, kind, source)) from error
 
 
+def line_of(text: str, location: Location) -> int:
+    """The line, from 1, at which a part of YAML text stands: keys and places from the top, as ("edges", 2, "to")."""
+    return _line(yaml.compose(text, Loader=yaml.SafeLoader), location)
+
+
 def _refuse_repeated(node: yaml.Node | None, source: str) -> None:
     if isinstance(node, yaml.SequenceNode):
         for child in node.value:
@@ -210,7 +215,7 @@ def _known_fields(kind: type[BaseModel], location: Location) -> list[str]:
         if inner is None:
             break
         current = inner
-    return list(current.model_fields)
+    return [field.alias or name for name, field in current.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
