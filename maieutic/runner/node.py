@@ -1,6 +1,5 @@
 """A graph of ours as a node of somebody's LangGraph graph."""
 
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -45,7 +44,7 @@ def as_node(
     answer: str = "answer",
     run_field: str | None = None,
     **options: Any,
-) -> Callable[[Any], Awaitable[dict[str, Any]]]:
+) -> Node:
     """A node for a LangGraph `StateGraph`: `theirs.add_node("think", as_node("debate", model=…))`.
 
     `question` and `answer` are fields of their state; `options` are those of `open_runner`: model, tools, budget, …
