@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
+from maieutic.graphs.registry import load_graph
 from maieutic.llm.profile import Profile
 from maieutic.settings import parse_yaml
 
@@ -70,8 +71,12 @@ def test_bash_blocks_run(script: tuple[str, str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", [b for b in blocks() if b.kind == "yaml"], ids=lambda b: b.place)
-def test_yaml_blocks_are_what_they_say(block: Block) -> None:
+def test_yaml_blocks_are_what_they_say(block: Block, tmp_path: Path) -> None:
     first = block.code.partition("\n")[0]
+    if first == "# graph":
+        (tmp_path / "graph.yaml").write_text(block.code)
+        load_graph(str(tmp_path / "graph.yaml"))
+        return
     assert first == "# profile", "a yaml block says in its first line what it is"
     parse_yaml(block.code, Profile, block.place)
 
