@@ -1,0 +1,131 @@
+"""What recipes share: runs by group, what a run answered and how it fared, and choices that are the same every time."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TypeVar
+
+from maieutic.errors import UserError
+from maieutic.recipes.items import Reply
+from maieutic.recipes.recipe import Candidate, Tally
+from maieutic.recipes.solved import winning_path
+from maieutic.trace.record import CallRecord, RunRecord
+from maieutic.types import Message, Outcome
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One finished, verified run: the call that gave its answer, the conversation it answered, and its outcome."""
+
+    run: RunRecord
+    call: CallRecord
+    outcome: Outcome
+
+    @property
+    def right(self) -> bool:
+        return self.outcome is Outcome.CORRECT
+
+    @property
+    def text(self) -> str:
+        """The whole answering turn, what stood before it in the turn included."""
+        assert self.call.completion is not None
+        before = self.call.request.messages[-1]["content"] if self.call.request.goes_on else ""
+        return f"{before or ''}{self.call.completion.text}"
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        messages = self.call.request.messages
+        return messages[:-1] if self.call.request.goes_on else messages
+
+    @property
+    def answer(self) -> str | None:
+        return self.run.finish.fields.get("answer") if self.run.finish else None
+
+    @property
+    def reply(self) -> Reply:
+        """The answering turn, with its call where that is the whole turn."""
+        assert self.call.completion is not None
+        if self.call.request.goes_on:
+            return Reply({"role": "assistant", "content": self.text})
+        return Reply(self.call.completion.message(), self.call)
+
+
+def attempts(runs: Iterable[Candidate], tally: Tally, recipe: str, oracle: bool = False) -> Iterator[Attempt]:
+    """The finished runs whose answer was verified; every other one is dropped with its reason.
+
+    Runs that may have seen gold are no unaided work: they are dropped unless `oracle`. Raises UserError where no run
+    was verified at all.
+    """
+    verified = False
+    for candidate in runs:
+        tally.seen += 1
+        summary = candidate.summary
+        verified = verified or summary.outcome is not None
+        reason = (
+            "unfinished"
+            if summary.finished is None
+            else "not verified"
+            if summary.outcome is None
+            else "partial"
+            if summary.partial
+            else "run with an oracle"
+            if summary.oracle and not oracle
+            else None
+        )
+        if reason is None:
+            run = candidate.load()
+            path = winning_path(run)
+            if not path or path[-1].completion is None:
+                reason = "no answering call"
+            elif not oracle and any(call.gold_in_context for call in run.calls):
+                reason = "gold in context"
+            else:
+                assert summary.outcome is not None
+                tally.kept += 1
+                yield Attempt(run, path[-1], summary.outcome)
+                continue
+        tally.dropped[reason] += 1
+    if tally.seen and not verified:
+        raise UserError(
+            f"The recipe {recipe} needs verified runs: collect tasks that have a gold answer or a verifier."
+        )
+
+
+def by_task(found: Iterable[Attempt]) -> dict[str, list[Attempt]]:
+    """The attempts at each question, by whatever policy."""
+    groups: defaultdict[str, list[Attempt]] = defaultdict(list)
+    for attempt in found:
+        groups[attempt.run.header.task_key].append(attempt)
+    return {key: sorted(group, key=_order) for key, group in groups.items()}
+
+
+def by_policy(found: Iterable[Attempt]) -> dict[str, list[Attempt]]:
+    """The attempts at one prompt by one policy; a run without a group is a group of its own."""
+    groups: defaultdict[str, list[Attempt]] = defaultdict(list)
+    for attempt in found:
+        groups[attempt.run.header.group_id or attempt.run.header.run_id].append(attempt)
+    return {key: sorted(group, key=_order) for key, group in groups.items()}
+
+
+def drop_kept(tally: Tally, reason: str, number: int = 1) -> None:
+    """Runs that had been kept, and are of no use after all."""
+    tally.kept -= number
+    tally.dropped[reason] += number
+
+
+def chance(*names: object) -> random.Random:
+    """Randomness that is the same for the same names, on every machine and in every order."""
+    return random.Random(blake2b("\0".join(map(str, names)).encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+def pick(items: Sequence[T], *names: object) -> T:
+    return items[chance(*names).randrange(len(items))]
+
+
+def _order(attempt: Attempt) -> tuple[int, int, str]:
+    header = attempt.run.header
+    return header.sample, header.attempt, header.run_id

@@ -1,0 +1,47 @@
+"""`orca2`: for each question the cheapest strategy that solved it, with its instructions erased (Mitra et al. 2023,
+arXiv 2311.11045): the student has to learn which strategy a question calls for.
+
+A strategy is a graph with its settings. Only what the answering turn says is kept, after a system prompt that names no
+strategy; a turn whose answer can't be read without the erased instructions is left out.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from maieutic.recipes.groups import Attempt, attempts, by_task, drop_kept
+from maieutic.recipes.items import Dialogue, Turn
+from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.tasks.answers import extract
+
+CAUTIOUS = "You answer questions with care. End with a line that holds only the result:\nAnswer: <the result>"
+
+
+@recipe("orca2")
+def orca2(runs: Iterable[Candidate], tally: Tally, *, system: str = CAUTIOUS) -> Iterator[Dialogue]:
+    """`system` stands in place of every strategy's own instructions."""
+    for group in by_task(attempts(runs, tally, "orca2")).values():
+        right = [attempt for attempt in group if attempt.right and _readable(attempt)]
+        drop_kept(tally, "not right, or unreadable without its instructions", len(group) - len(right))
+        if right:
+            best = min(right, key=lambda attempt: (_tokens(attempt), attempt.run.header.run_id))
+            drop_kept(tally, "a cheaper strategy solved it", len(right) - 1)
+            yield _row(best, system)
+
+
+def _row(attempt: Attempt, system: str) -> Dialogue:
+    header = attempt.run.header
+    turns = (
+        Turn({"role": "system", "content": system}, author="template"),
+        Turn({"role": "user", "content": str(header.task.get("question", ""))}, author="template"),
+        Turn({"role": "assistant", "content": attempt.text}, learn=True),
+    )
+    meta = {"strategy": header.graph, "settings": header.settings, "tokens": _tokens(attempt)}
+    return Dialogue(turns, (header.run_id,), meta)
+
+
+def _readable(attempt: Attempt) -> bool:
+    return extract(attempt.text, attempt.run.header.task.get("answer_type", "auto")) is not None
+
+
+def _tokens(attempt: Attempt) -> int:
+    usage = attempt.run.finish.fields.get("usage", {}) if attempt.run.finish else {}
+    return int(usage.get("prompt_tokens", 0)) + int(usage.get("completion_tokens", 0))
