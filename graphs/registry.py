@@ -23,6 +23,7 @@ SHIPPED = (
     "self_consistency",
     "self_rag",
     "sim_rag",
+    "sql_explore",
     "tool_loop",
 )
 ENTRY_POINTS = "maieutic.graphs"

@@ -7,6 +7,7 @@ from typing import Any
 
 from maieutic.errors import ToolError, UserError
 from maieutic.tools.options import ToolOptions
+from maieutic.tools.sql.asking import WHOLE
 from maieutic.tools.sql.bounds import DEFAULT, Bounds
 from maieutic.tools.sql.database import Database, Named, database_of, openly
 from maieutic.tools.sql.engine import Ask, QueryFailed, Table
@@ -21,9 +22,6 @@ DIALECTS = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgres": "PostgreSQL"}
 LONGEST = 100_000  # characters of a query
 _ASKED = 12_000  # characters of a reply of sql_schema
 _Configured = Callable[[str | None], Tool]
-
-
-WHOLE = Ask(rows=100_000, cell=100_000, size=20_000_000)
 
 
 @dataclass(frozen=True)
