@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from maieutic.errors import TaskError
-from maieutic.tasks.code import parses, run_cells, checks_of, unfenced
+from maieutic.tasks.code import checks_of, parses, run_cells, unfenced
 from maieutic.tasks.task import Task
 from maieutic.tasks.verifier import get_verifier, verify
 from maieutic.tools.sandbox.tier import Limits, NoSandbox, ensure_sandbox
