@@ -14,6 +14,7 @@ from maieutic.graphs.graph import Graph, Module, summary
 from maieutic.graphs.wired import load_wired
 
 SHIPPED = (
+    "code_and_tests",
     "code_interpreter",
     "critique",
     "debate",
@@ -24,6 +25,7 @@ SHIPPED = (
     "self_rag",
     "sim_rag",
     "sql_explore",
+    "three_ways",
     "tool_loop",
 )
 ENTRY_POINTS = "maieutic.graphs"
