@@ -13,10 +13,13 @@ from maieutic.types import Sampling
 
 SHIPPED = {
     "answerer": "maieutic.agents.answerer:Answerer",
+    "coder": "maieutic.agents.coder:Coder",
     "critic": "maieutic.agents.critic:Critic",
     "debater": "maieutic.agents.debater:Debater",
     "judge": "maieutic.agents.judge:Judge",
+    "logician": "maieutic.agents.logician:Logician",
     "passage-grader": "maieutic.agents.passage_grader:PassageGrader",
+    "programmer": "maieutic.agents.programmer:Programmer",
     "query-writer": "maieutic.agents.query_writer:QueryWriter",
     "reader": "maieutic.agents.reader:Reader",
     "refiner": "maieutic.agents.refiner:Refiner",

@@ -14,6 +14,8 @@ from maieutic.graphs.graph import Graph, Module, summary
 from maieutic.graphs.wired import load_wired
 
 SHIPPED = (
+    "code_and_tests",
+    "code_interpreter",
     "critique",
     "debate",
     "deep_research",
@@ -22,6 +24,8 @@ SHIPPED = (
     "self_consistency",
     "self_rag",
     "sim_rag",
+    "sql_explore",
+    "three_ways",
     "tool_loop",
 )
 ENTRY_POINTS = "maieutic.graphs"

@@ -26,6 +26,7 @@ FULL_SCORE = 1 - 1e-9
 
 _BUILT_IN = (  # importing them registers theirs
     "maieutic.tasks.checks",
+    "maieutic.tasks.code",
     "maieutic.tasks.gym",
     "maieutic.tasks.result_set",
 )

@@ -1,15 +1,16 @@
 """The tools `sql` and `sql_schema`: a model questions a database that it can't change, and looks up what is in it."""
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from maieutic.errors import ToolError, UserError
 from maieutic.tools.options import ToolOptions
+from maieutic.tools.sql.asking import WHOLE
 from maieutic.tools.sql.bounds import DEFAULT, Bounds
 from maieutic.tools.sql.database import Database, Named, database_of, openly
-from maieutic.tools.sql.engine import Ask, QueryFailed
+from maieutic.tools.sql.engine import Ask, QueryFailed, Table
 from maieutic.tools.sql.hints import explain
 from maieutic.tools.sql.linking import columns_for, linked, words
 from maieutic.tools.sql.opening import Opened, release, take, using
@@ -21,6 +22,16 @@ DIALECTS = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgres": "PostgreSQL"}
 LONGEST = 100_000  # characters of a query
 _ASKED = 12_000  # characters of a reply of sql_schema
 _Configured = Callable[[str | None], Tool]
+
+
+@dataclass(frozen=True)
+class QueryTool(Tool):
+    """The tool `sql`, which can also say what a query brings as values, for code that compares results.
+
+    `whole(query, session)` gives the query's rows, not shortened as for a model. Raises QueryFailed.
+    """
+
+    whole: Callable[[str, Session], Awaitable[Table]] | None = None
 
 
 def sql_tool(
@@ -39,10 +50,16 @@ def sql_tool(
         opened = await _kept(session, meant, bounds, sandbox)
         return await _answer(opened, meant, query, Ask(rows=rows))
 
+    async def whole(query: str, session: Session) -> Table:
+        opened = await _kept(session, given or _of_task(session), bounds, sandbox)
+        return await opened.engine.query(_unfenced(query), WHOLE)
+
     def again(demanded: str | None) -> Tool:
         return sql_tool(database, rows=rows, bounds=bounds, sandbox=demanded)
 
-    return _ready(tool(sql), given, bounds, sandbox, again, _about_query)
+    made = tool(sql)
+    parts = {one.name: getattr(made, one.name) for one in fields(made)}
+    return _ready(QueryTool(**parts, whole=whole), given, bounds, sandbox, again, _about_query)
 
 
 def schema_tool(database: Named | None = None, *, bounds: Bounds = DEFAULT, sandbox: str | None = None) -> Tool:
