@@ -21,13 +21,14 @@ from maieutic.llm.gateway import Call, call_model
 from maieutic.llm.model import Model, TokenModel
 from maieutic.llm.registry import Resolved
 from maieutic.llm.sampling import derived_seed, merged
+from maieutic.tasks.oracle import Oracle, required
 from maieutic.tasks.task import PublicTask
 from maieutic.tools.approval import Approval
 from maieutic.tools.tool import Session, Tool
 from maieutic.tools.use import Desk, PastTools
 from maieutic.trace.record import CallRecord, Parent
 from maieutic.trace.writer import RunTrace
-from maieutic.types import Completion, Delta, Message, Request, Sampling, ToolCall, ToolChoice, ToolResult
+from maieutic.types import Completion, Delta, Message, Outcome, Request, Sampling, ToolCall, ToolChoice, ToolResult
 
 
 class Kept(Protocol):
@@ -80,7 +81,7 @@ class Proposal:
 
 @dataclass(slots=True)
 class RunState:
-    """What all views of one run share.
+    """What all views of one run share; `oracle` is there only where it was asked for.
 
     `task` is the public part, without gold answer. `history` is what was said before the question in a conversation.
     `prompts` are those read so far by any run of the same runner, by role and family. `turns` counts the calls of each
@@ -103,6 +104,7 @@ class RunState:
     prompts: Prompts = field(default_factory=dict)
     approval: Approval = field(default_factory=Approval)
     past: Past | None = None
+    oracle: Oracle | None = None
     call_numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     turns: "defaultdict[str, itertools.count[int]]" = field(default_factory=lambda: defaultdict(itertools.count))
 
@@ -262,6 +264,7 @@ class Context:
         request = replace(request, sampling=sampling)
         if note is not None:
             self.record("note", call_id=call_id, **note)
+        gold = self.run.oracle is not None and self.run.oracle.seen
         self.emit("call_started", role=role, call_id=call_id, model=resolved.model.name)
         heard = self._listener(role, call_id)
         past, model = self.run.past, resolved.model
@@ -270,7 +273,7 @@ class Context:
             self.record("note", call_id=call_id, replayed=True)
         with self.run.approval.under_way():
             call = await call_model(recorded or model, request, self.account, heard, resolved.profile)
-        self._record(call, call_id, role, turn, resolved, parents)
+        self._record(call, call_id, role, turn, resolved, parents, gold)
         self._mark_cut(call, sampling)
         if call.completion is None:
             assert call.error is not None
@@ -285,6 +288,19 @@ class Context:
             run.tools, branch.path, branch.session, branch.account, run.approval, run.past, run.trace, self.emit
         )
         return await desk.use(call, parent)
+
+    async def verdict_of(self, answer: Proposal | str | None) -> Outcome:
+        """How an answer to the run's task fares: the outcome alone. Raises UserError in a run without an oracle."""
+        said = answer if isinstance(answer, Proposal) else Proposal(answer, "")
+        outcome = await required(self.run.oracle).outcome(said.answer, said.text)
+        self.record("verdict", scope="answer", by="oracle", of=said.call_id, outcome=outcome)
+        return outcome
+
+    @property
+    def gold(self) -> Any:
+        """The gold answer, for graphs that make data: every later call of the run is flagged as having it in context.
+        Raises UserError in a run without an oracle."""
+        return required(self.run.oracle).gold
 
     def propose(self, proposal: Proposal) -> None:
         """Make this the run's answer so far: what is returned if nothing better comes."""
@@ -335,7 +351,14 @@ class Context:
             self.mark_partial("The token budget cut a reply short.")
 
     def _record(
-        self, call: Call, call_id: str, role: str, turn: int, resolved: Resolved, parents: tuple[Parent, ...]
+        self,
+        call: Call,
+        call_id: str,
+        role: str,
+        turn: int,
+        resolved: Resolved,
+        parents: tuple[Parent, ...],
+        gold: bool,
     ) -> None:
         arrived = call.completion or call.arrived
         self.run.trace.call(
@@ -352,6 +375,7 @@ class Context:
                 role=role,
                 branch=self.branch.path,
                 turn=turn,
+                gold_in_context=gold,
                 error=str(call.error) or type(call.error).__name__ if call.error else None,
                 cancelled=isinstance(call.error, asyncio.CancelledError),
             )

@@ -62,6 +62,7 @@ async def _collect(wanted: Wanted, quiet: bool) -> tuple[CollectReport, bool]:
                 sandbox=options.sandbox,
                 unsafe_local=options.unsafe_local,
                 approve=options.approve,
+                oracle=options.oracle,
                 budget=options.budget,
                 sampling=options.sampling,
                 graph_settings=options.graph_settings,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from maieutic.budget import Budget
     from maieutic.terminal.options import RunOptions
     from maieutic.types import Sampling
 
@@ -59,32 +60,45 @@ def run_options(
     approve: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A tool whose calls wait for your approval, or all.")
     ] = None,
+    oracle: Annotated[
+        bool, typer.Option("--oracle", help="Let the graph ask whether an answer is right; marks the run.")
+    ] = False,
     unsafe_local: Annotated[
         bool, typer.Option("--unsafe-local", help="Run the model's code without a sandbox, with all your rights.")
     ] = False,
 ) -> "RunOptions":
     """The options as given. Raises UserError for a number out of range or a setting that is not KEY=VALUE."""
-    from maieutic.budget import Budget
     from maieutic.terminal.options import RunOptions
     from maieutic.terminal.settings import parse_settings
 
-    if unsafe_local:
-        print(_UNSAFE, file=sys.stderr)
-    budget = Budget(budget_tokens, budget_calls, budget_cost, budget_seconds)
     return RunOptions(
         graph=graph,
         model=model,
         tools=(*_tools(tool or (), index, database), *(f"mcp:{name}" for name in mcp or ())),
-        budget=None if budget == Budget() else budget,
+        budget=_budget(budget_tokens, budget_calls, budget_cost, budget_seconds),
         sampling=_sampling(temperature, max_tokens),
         seed=seed,
         graph_settings=parse_settings(set_ or ()),
         sandbox=sandbox,
-        unsafe_local=unsafe_local,
+        unsafe_local=_warned(unsafe_local),
+        oracle=oracle,
         web_cache=web_cache,
         web_replay=web_replay,
         approve=tuple(approve or ()),
     )
+
+
+def _warned(unsafe_local: bool) -> bool:
+    if unsafe_local:
+        print(_UNSAFE, file=sys.stderr)
+    return unsafe_local
+
+
+def _budget(tokens: int | None, calls: int | None, cost: float | None, seconds: float | None) -> "Budget | None":
+    from maieutic.budget import Budget
+
+    budget = Budget(tokens, calls, cost, seconds)
+    return None if budget == Budget() else budget
 
 
 def _sampling(temperature: float | None, max_tokens: int | None) -> "Sampling":

@@ -51,12 +51,14 @@ async def collect(
     sandbox: str | None = None,
     unsafe_local: bool = False,
     approve: Iterable[str] = (),
+    oracle: bool = False,
 ) -> CollectReport:
     """Run `graph` on every task of `source`, `samples` times each, and record everything under the directory `out`.
 
     `source` is a task file, an environment ("env:rg/chain_sum?n=100&seed=7"), or tasks. At most `concurrency` runs
     are under way at once; `budget` is each run's. `limit` takes only the first so many tasks. A run's seed follows
-    from (`seed`, task id, sample) alone. `sandbox`, `unsafe_local` and `approve` are as in `open_runner`.
+    from (`seed`, task id, sample) alone. `sandbox`, `unsafe_local`, `approve` and `oracle` are as in
+    `open_runner`.
 
     `out` then holds collect.json (what was asked), traces/, results.jsonl (a line for each finished run) and
     failures.jsonl (runs that raised). Starting again with the same `out` goes on: what is done stays, what failed is
@@ -74,7 +76,7 @@ async def collect(
     refuse_foreign(out)
     compiled = load_graph(graph, graph_settings)
     options: dict[str, Any] = {"model": model, "tools": tools, "budget": budget, "sampling": sampling}
-    options |= {"sandbox": sandbox, "unsafe_local": unsafe_local, "approve": approve}
+    options |= {"sandbox": sandbox, "unsafe_local": unsafe_local, "approve": approve, "oracle": oracle}
     async with open_runner(compiled, **options, settings=settings, traces=out / "traces") as runner:
         asked = Manifest(
             source=str(source) if isinstance(source, str | Path) else "tasks",
@@ -88,6 +90,7 @@ async def collect(
             samples=samples,
             seed=seed,
             created=time.time(),
+            oracle=oracle,
         )
         with claimed(out):
             settle(out, asked)

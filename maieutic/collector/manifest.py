@@ -37,6 +37,7 @@ class Manifest:
     seed: int
     created: float
     format: int = FORMAT_VERSION
+    oracle: bool = False
 
 
 def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:

@@ -45,6 +45,7 @@ async def open_runner(
     unsafe_local: bool = False,
     approve: Iterable[str] = (),
     approver: Approver | None = None,
+    oracle: bool = False,
 ) -> AsyncIterator[Runner]:
     """A `Runner` with its models, toolsets and trace store opened, and closed at the end of the block.
 
@@ -53,13 +54,14 @@ async def open_runner(
     by its name; `unsafe_local` does without any, so that such code may do whatever the user may.
 
     Before a call of a tool that `approve` names (`all` is every tool), `approver` is asked; without one, or where it
-    says None, the run ends partial, and can be resumed. Runs still under way at the end are cancelled. Raises UserError
+    says None, the run ends partial, and can be resumed. With `oracle` a graph may ask for the outcome of an answer and
+    for the gold answer, and every run is marked for it. Runs still under way at the end are cancelled. Raises UserError
     for any name or setting that is wrong, before anything is written.
     """
     settings = settings or load_settings()
     compiled = graph if isinstance(graph, Graph) else load_graph(graph, graph_settings)
     tools, approve = tuple(tools), (approve,) if isinstance(approve, str) else tuple(approve)
-    asked = _asked(graph, model or settings.model, models or {}, tools, sampling, approve, sandbox)
+    asked = _asked(graph, model or settings.model, models or {}, tools, sampling, approve, sandbox, oracle)
     if settings.prompts_dir is not None and not settings.prompts_dir.is_dir():
         raise ConfigError(f"There is no prompts directory {settings.prompts_dir}: create it, or change prompts_dir.")
     demanded = sandbox or (None if unsafe_local else settings.sandbox)
@@ -84,6 +86,7 @@ async def open_runner(
             approve=first,
             approver=approver,
             asked=asked,
+            oracle=oracle,
         )
         try:
             yield runner
@@ -114,6 +117,7 @@ def _asked(
     sampling: Sampling,
     approve: tuple[str, ...],
     sandbox: str | None,
+    oracle: bool,
 ) -> dict[str, Any]:
     """What was asked for, as far as it has a name: for a later start that goes on with it."""
     return {
@@ -124,6 +128,7 @@ def _asked(
         "sampling": asdict(sampling),
         "approve": list(approve),
         "sandbox": sandbox,
+        "oracle": oracle,
     }
 
 

@@ -14,7 +14,8 @@ class Result:
 
     `answer` is None where none could be read from `text`. `outcome` is None where the task has nothing to check the
     answer against. `partial` says that the run ended before its graph did (budget, time-out, interruption, failed
-    branches); `reason` says why. `waiting` are the tool calls that a person has yet to allow. `trace` is the directory
+    branches); `reason` says why. `waiting` are the tool calls that a person has yet to allow. `oracle` says
+    that the graph could ask whether an answer was right. `trace` is the directory
     that holds the run under `run_id`.
     """
 
@@ -30,6 +31,7 @@ class Result:
     task_id: str
     verdict: Verdict | None = None
     waiting: tuple[Pending, ...] = ()
+    oracle: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The object that `maieutic ask --json` prints."""
@@ -43,4 +45,5 @@ class Result:
             "run_id": self.run_id,
             "trace": str(self.trace),
             **({"waiting": waiting} if waiting else {}),
+            **({"oracle": True} if self.oracle else {}),
         }

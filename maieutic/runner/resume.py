@@ -80,6 +80,7 @@ def _options(record: RunRecord) -> dict[str, Any]:
         "tools": asked["tools"],
         "sandbox": asked["sandbox"],
         "approve": asked["approve"],
+        "oracle": asked.get("oracle", False),
         "sampling": Sampling(**sampling),
         "budget": Budget(**header.budget) if header.budget else None,
     }

@@ -18,6 +18,7 @@ from maieutic.llm.registry import Resolved
 from maieutic.runner.replay import Recording
 from maieutic.runner.result import Result
 from maieutic.runner.running import Control, Running
+from maieutic.tasks.oracle import Oracle
 from maieutic.tasks.task import Task
 from maieutic.tasks.verifier import verify
 from maieutic.tools.approval import Approval, Approver
@@ -34,6 +35,7 @@ class Runner:
     """Everything that many runs share. `models` maps roles to models; "" is the model of all other roles.
 
     `approve` names the tools whose calls `approver` is asked about; `asked` goes into every run's header.
+    With `oracle` graphs may ask how an answer fares and for the gold answer; every run's header says so.
     """
 
     graph: Graph
@@ -47,6 +49,7 @@ class Runner:
     approve: frozenset[str] = frozenset()
     approver: Approver | None = None
     asked: Mapping[str, Any] = field(default_factory=dict)
+    oracle: bool = False
     _under_way: "set[asyncio.Task[Result]]" = field(default_factory=set, init=False, repr=False, compare=False)
 
     def start(
@@ -101,6 +104,7 @@ class Runner:
             tools=tuple(self.tools),
             budget=asdict(self.budget) if self.budget else {},
             group_id=f"{task.id}/{self.graph.name}/{self.models[''].model.name}",
+            oracle=self.oracle,
         )
 
     async def _execute(
@@ -130,6 +134,7 @@ class Runner:
             history=history,
             approval=Approval(self.approve, self.approver, control.stop),
             past=past,
+            oracle=Oracle(task) if self.oracle else None,
         )
         ctx = Context(state, Branch("", account, session))
         ctx.emit("run_started", graph=self.graph.name, model=header.models[0], question=task.question)
@@ -194,6 +199,7 @@ class Runner:
             task_id=task.id,
             verdict=verdict,
             waiting=tuple(ctx.run.approval.waiting),
+            oracle=self.oracle,
         )
         _record_end(ctx.run.trace, result, best)
         return result

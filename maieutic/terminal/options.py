@@ -34,6 +34,7 @@ class RunOptions:
     approve: tuple[str, ...] = ()
     web_cache: Path | None = None
     web_replay: bool = False
+    oracle: bool = False
 
     def graph_name(self, settings: "Settings") -> str:
         return self.graph or settings.graph
@@ -66,4 +67,5 @@ def open_with(options: RunOptions, settings: "Settings") -> AbstractAsyncContext
         sandbox=options.sandbox,
         unsafe_local=options.unsafe_local,
         approve=options.approve,
+        oracle=options.oracle,
     )
