@@ -14,12 +14,17 @@ from maieutic.types import Sampling
 SHIPPED = {
     "critic": "maieutic.agents.critic:Critic",
     "debater": "maieutic.agents.debater:Debater",
+    "executor": "maieutic.agents.guided:executor",
     "judge": "maieutic.agents.judge:Judge",
+    "learner": "maieutic.agents.guided:learner",
     "refiner": "maieutic.agents.refiner:Refiner",
+    "reflector": "maieutic.agents.reflector:Reflector",
     "reranker": "maieutic.agents.reranker:ListwiseReranker",
+    "retrier": "maieutic.agents.retrier:Retrier",
     "rewriter": "maieutic.agents.rewriter:Rewriter",
     "setwise-reranker": "maieutic.agents.reranker:SetwiseReranker",
     "solver": "maieutic.agents.solver:Solver",
+    "worker": "maieutic.agents.guided:worker",
 }
 ENTRY_POINTS = "maieutic.agents"
 

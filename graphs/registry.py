@@ -17,6 +17,7 @@ SHIPPED = (
     "critique",
     "debate",
     "direct",
+    "reflect",
     "self_consistency",
     "tool_loop",
 )

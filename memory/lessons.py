@@ -1,8 +1,8 @@
 """Lessons: what was learnt from attempts that went wrong, found again where something like it is asked.
 
-Verbal reflections kept in memory are from Shinn et al. 2023, "Reflexion: Language Agents with Verbal Reinforcement
-Learning" (arXiv 2303.11366). Finding them again by the likeness of what they are about, k = 2 and at least 0.25, is
-from Yu et al. 2024, "ExACT: Teaching AI Agents to Explore with Reflective-MCTS and Exploratory Learning" (arXiv 2410.02052).
+Verbal reflections kept in memory: Shinn et al. 2023, "Reflexion: Language Agents with Verbal Reinforcement Learning",
+arXiv 2303.11366. Found again by the likeness of what they are about, k = 2 and at least 0.25: Yu et al. 2024, "ExACT:
+Teaching AI Agents to Explore with Reflective-MCTS and Exploratory Learning", arXiv 2410.02052.
 """
 
 import asyncio

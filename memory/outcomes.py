@@ -14,7 +14,7 @@ NEIGHBOURS, THRESHOLD = 8, 0.25
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One attempt at a question. `correct` is None where nothing could tell; `solver` names the model that was asked."""
+    """One attempt at a question. `correct` is None where nothing could tell; `solver` names the model."""
 
     question: str
     strategy: str
