@@ -17,8 +17,10 @@ SHIPPED = (
     "critique",
     "debate",
     "direct",
+    "planner",
     "reflect",
     "self_consistency",
+    "strategist",
     "tool_loop",
 )
 ENTRY_POINTS = "maieutic.graphs"
