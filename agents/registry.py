@@ -12,6 +12,7 @@ from maieutic.errors import UnknownName, UserError
 from maieutic.types import Sampling
 
 SHIPPED = {
+    "controller": "maieutic.agents.controller:Controller",
     "critic": "maieutic.agents.critic:Critic",
     "debater": "maieutic.agents.debater:Debater",
     "decomposer": "maieutic.agents.analyst:Decomposer",

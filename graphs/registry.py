@@ -14,6 +14,7 @@ from maieutic.errors import ConfigError, UnknownName
 from maieutic.graphs.graph import Graph, summary
 
 SHIPPED = (
+    "controller",
     "critique",
     "debate",
     "direct",
