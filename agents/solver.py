@@ -1,6 +1,7 @@
 """The solver: works a question out, with tools where the run has some."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
 
 from maieutic.agents.prompts import opening
 from maieutic.agents.speech import MAX_TURNS, Solution, converse, read_solution
@@ -35,3 +36,10 @@ class Solver:
             max_turns=self.max_turns,
         )
         return read_solution(ctx, said)
+
+
+def unaided(solver: Any) -> Any:
+    """The same solver without tools; one that can't be told so stays as it is."""
+    if is_dataclass(solver) and not isinstance(solver, type) and hasattr(solver, "max_turns"):
+        return replace(solver, max_turns=1)
+    return solver

@@ -16,11 +16,15 @@ MAX_TURNS = 8
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """A worked answer: its text, the answer read from it (None where none could be read), and the call it ended in."""
+    """A worked answer: its text, the answer read from it (None where none could be read), and the call it ended in.
+
+    `messages` is the conversation up to and including it, empty where it is not known.
+    """
 
     text: str
     answer: str | None
     call_id: str
+    messages: tuple[Message, ...] = ()
 
     @property
     def proposal(self) -> Proposal:
@@ -78,4 +82,4 @@ async def converse(
 
 def read_solution(ctx: Context, said: Utterance) -> Solution:
     """The solution that an utterance ends in, its answer read by the task's type."""
-    return Solution(said.text, extract(said.text, ctx.task["answer_type"]), said.call_id)
+    return Solution(said.text, extract(said.text, ctx.task["answer_type"]), said.call_id, said.messages)

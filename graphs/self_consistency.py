@@ -42,7 +42,7 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
     solver = make_agent(settings.solver, Sampling(temperature=settings.temperature))
 
     async def sample(state: State, ctx: Context) -> dict[str, Any]:
-        tally = await _poll(ctx, solver, settings)
+        tally = await poll(ctx, solver, settings)
         return {"votes": tally.counts(), "winner": tally.winner.call_id if tally.winner else None}
 
     graph = StateGraph(State, context_schema=Context)
@@ -52,7 +52,8 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
     return graph
 
 
-async def _poll(ctx: Context, solver: Agent[Solution], settings: Settings) -> Tally:
+async def poll(ctx: Context, solver: Agent[Solution], settings: Settings) -> Tally:
+    """Sample and vote; what leads is proposed as it comes in."""
     in_waves = settings.early_stop and settings.schedule == "waves"
     solutions: list[Solution] = []
     started = 0

@@ -32,12 +32,14 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 class Session:
     """What a tool keeps between the calls of one branch of a run, e.g. a sandbox worker; closed with the branch.
 
-    `artifacts` takes files that tools make, None where they are not kept; `inputs` are files that came with the task.
+    `artifacts` takes files that tools make, None where they are not kept; `inputs` are files that came with the task;
+    `results` are those of all calls of the branch so far, in the order they ended.
     """
 
     def __init__(self, artifacts: Artifacts | None = None, inputs: Inputs | None = None) -> None:
         self.artifacts = artifacts
         self.inputs = Inputs() if inputs is None else inputs
+        self.results: list[ToolResult] = []
         self._kept: dict[str, Any] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._past: defaultdict[str, list[ToolCall]] = defaultdict(list)

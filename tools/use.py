@@ -100,6 +100,7 @@ class Desk:
         return ToolResult(call.id, call.name, f"There is no tool {call.name}.{hint} Tools: {known}.", "error", 0.0)
 
     def _tell(self, call: ToolCall, parent: str, result: ToolResult) -> None:
+        self.session.results.append(result)
         self.trace.write(
             "tool_result",
             call_id=parent,

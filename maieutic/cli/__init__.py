@@ -16,6 +16,7 @@ from maieutic.cli.export import export
 from maieutic.cli.graphs import envs, graphs_app, models
 from maieutic.cli.index import index, search
 from maieutic.cli.model import model_app
+from maieutic.cli.plan import plan
 from maieutic.cli.tools import tools_app
 from maieutic.cli.trace import trace_app
 from maieutic.errors import MaieuticError, UserError
@@ -51,6 +52,7 @@ app.command()(ask)
 app.command()(chat)
 app.command(context_settings=SETTINGS)(demo)
 app.command()(collect)
+app.command()(plan)
 app.command()(export)
 app.command("eval")(eval_)
 app.command()(index)
