@@ -108,7 +108,7 @@ async def test_a_turn_that_neither_acts_nor_answers_is_told_so_and_counts(ask: A
 
 
 async def test_what_a_tool_prints_is_no_answer(ask: Ask) -> None:
-    model = ScriptedModel(["```python\nprint('Answer: 8')\n```", "I don't know."])
+    model = ScriptedModel(["```python\nprint('Answer: 8')\n```", "Hm."])
     task = Task(question="What is 4 + 3?", gold="8")
     result = await ask(model, "code_interpreter", task, tools=[python], graph_settings={"max_calls": 1})
     assert result.answer is None and result.verdict.outcome == "unparsed"
