@@ -113,8 +113,9 @@ def by_policy(found: Iterable[Attempt]) -> dict[str, list[Attempt]]:
 
 def drop_kept(tally: Tally, reason: str, number: int = 1) -> None:
     """Runs that had been kept, and are of no use after all."""
-    tally.kept -= number
-    tally.dropped[reason] += number
+    if number:
+        tally.kept -= number
+        tally.dropped[reason] += number
 
 
 def chance(*names: object) -> random.Random:
