@@ -14,6 +14,7 @@ from maieutic.types import Sampling
 SHIPPED = {
     "answerer": "maieutic.agents.answerer:Answerer",
     "coder": "maieutic.agents.coder:Coder",
+    "contraster": "maieutic.agents.contrast:Contraster",
     "controller": "maieutic.agents.controller:Controller",
     "critic": "maieutic.agents.critic:Critic",
     "debater": "maieutic.agents.debater:Debater",
@@ -22,6 +23,7 @@ SHIPPED = {
     "judge": "maieutic.agents.judge:Judge",
     "learner": "maieutic.agents.guided:learner",
     "logician": "maieutic.agents.logician:Logician",
+    "opponent": "maieutic.agents.valuer:opponent",
     "passage-grader": "maieutic.agents.passage_grader:PassageGrader",
     "programmer": "maieutic.agents.programmer:Programmer",
     "query-writer": "maieutic.agents.query_writer:QueryWriter",
@@ -40,9 +42,12 @@ SHIPPED = {
     "selector": "maieutic.agents.selector:Selector",
     "setwise-reranker": "maieutic.agents.reranker:SetwiseReranker",
     "solver": "maieutic.agents.solver:Solver",
+    "stepper": "maieutic.agents.stepper:Stepper",
     "sufficiency-critic": "maieutic.agents.sufficiency_critic:SufficiencyCritic",
     "sufficiency-probability": "maieutic.agents.sufficiency_critic:ProbableSufficiencyCritic",
+    "supporter": "maieutic.agents.valuer:supporter",
     "validator": "maieutic.agents.validator:Validator",
+    "valuer": "maieutic.agents.valuer:Valuer",
     "worker": "maieutic.agents.guided:worker",
 }
 ENTRY_POINTS = "maieutic.agents"

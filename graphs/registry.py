@@ -31,6 +31,7 @@ SHIPPED = (
     "strategist",
     "three_ways",
     "tool_loop",
+    "tree",
 )
 ENTRY_POINTS = "maieutic.graphs"
 

@@ -33,16 +33,18 @@ class Session:
     """What a tool keeps between the calls of one branch of a run, e.g. a sandbox worker; closed with the branch.
 
     `artifacts` takes files that tools make, None where they are not kept; `inputs` are files that came with the task;
-    `results` are those of all calls of the branch so far, in the order they ended.
+    `results` are those of all calls of the branch so far, in the order they ended; `differing` are calls of an earlier
+    branch or run that were made again and came to something else.
     """
 
     def __init__(self, artifacts: Artifacts | None = None, inputs: Inputs | None = None) -> None:
         self.artifacts = artifacts
         self.inputs = Inputs() if inputs is None else inputs
         self.results: list[ToolResult] = []
+        self.differing: list[ToolCall] = []
         self._kept: dict[str, Any] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._past: defaultdict[str, list[ToolCall]] = defaultdict(list)
+        self._past: defaultdict[str, list[tuple[ToolCall, str]]] = defaultdict(list)
         self._stack = AsyncExitStack()
 
     def fork(self) -> "Session":
@@ -61,7 +63,7 @@ class Session:
     def replayed(self, call: ToolCall, result: ToolResult) -> ToolResult:
         """The result of a call that an earlier run made, marked as such; `catch_up` can make the call again."""
         made = replace(call, arguments=result.meta.get("arguments", call.arguments))
-        self._past[call.name].append(made)
+        self._past[call.name].append((made, result.content))
         return replace(result, call_id=call.id, meta={**result.meta, "replayed": True})
 
     async def catch_up(self, tool: "Tool") -> None:
@@ -70,7 +72,9 @@ class Session:
             return
         async with self._opening[f"past of {tool.name}"]:
             while past := self._past[tool.name]:
-                await tool.call(past.pop(0), self)
+                call, said = past.pop(0)
+                if (await tool.call(call, self)).content != said:
+                    self.differing.append(call)
 
     async def close(self) -> None:
         self._kept.clear()
