@@ -6,10 +6,11 @@ from maieutic.budget import Budget
 from maieutic.chat.commands import COMMANDS, complete, run_command
 from maieutic.chat.conversation import Conversation
 from maieutic.errors import UserError
+from maieutic.graphs.registry import SHIPPED
 
 
 async def test_graph_names_the_graph_and_its_settings(conversation: Conversation) -> None:
-    assert (await run_command("/graph", conversation)).startswith("graph: direct (known: critique, debate, direct, ")
+    assert (await run_command("/graph", conversation)).startswith(f"graph: direct (known: {', '.join(SHIPPED)}")
     told = await run_command("/graph self_consistency samples=4", conversation)
     assert told.startswith("graph: self_consistency samples=4 ")
     assert conversation.options.graph_settings == {"samples": 4}
@@ -88,7 +89,7 @@ async def test_a_mistake_is_a_sentence_and_changes_nothing(
     ("line", "words"),
     [
         ("/m", ["/model"]),
-        ("/graph se", ["self_consistency"]),
+        ("/graph self_c", ["self_consistency"]),
         ("/model cou", ["counts"]),
         ("/tools py", ["python"]),
         ("/budget sec", ["seconds="]),

@@ -98,5 +98,5 @@ def test_completions_replace_the_last_word(conversation: Conversation) -> None:
     from prompt_toolkit.completion import CompleteEvent
 
     completer = CommandCompleter(lambda text: complete(text, conversation))
-    found = list(completer.get_completions(Document("/graph se"), CompleteEvent()))
-    assert [(c.text, c.start_position) for c in found] == [("self_consistency", -2)]
+    found = list(completer.get_completions(Document("/graph self_c"), CompleteEvent()))
+    assert [(c.text, c.start_position) for c in found] == [("self_consistency", -6)]

@@ -20,6 +20,7 @@ CONVERSATION: Mapping[str, Mapping[str, Any]] = {
     "debate": {"debaters": 3, "rounds": 2},
     "self_consistency": {"samples": 6, "early_stop": False},
 }
+WITH_TOOLS: Mapping[str, Mapping[str, Any]] = {"planner": {"trajectory": "none/program/verify"}}
 
 
 @tool
@@ -43,7 +44,7 @@ def talkative(request: Request) -> str | Completion:
 
 async def requests_of(ask: Ask, graph: str, *, tools: bool) -> list[Request]:
     model = ScriptedModel(talkative, latency=0.001)
-    settings = CONVERSATION.get(graph, {})
+    settings = {**CONVERSATION.get(graph, {}), **(WITH_TOOLS.get(graph, {}) if tools else {})}
     try:
         await ask(model, graph, QUESTION, graph_settings=settings, tools=[add, double] if tools else [])
     except UserError as error:
