@@ -1,0 +1,148 @@
+"""Confidence: read or missing, never a default; recorded with its calibration; P(True) from one token."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from maieutic.agents.confidence import Confidence, TruthRater, VerbalRater, agreement, read_confidence
+from maieutic.agents.speech import Solution
+from maieutic.calibration.calibrator import Calibrator, Curve
+from maieutic.llm.profile import Profile
+from maieutic.llm.registry import Resolved
+from maieutic.llm.scripted import Reply, ScriptedModel
+from maieutic.trace.record import RunRecord
+from maieutic.types import Completion
+from tests.support.contexts import open_context
+
+SOLUTION = Solution("<think>Wait, let me think.</think>4 + 3 = 7, less 2.\n\nAnswer: 5", "5", "c9")
+OTHERS = (SOLUTION, Solution("Answer: 6", "6", "c8"), Solution("Hm.", None, "c7"))
+
+
+def curve(**fields: object) -> Curve:
+    given = {"model": "scripted", "method": "verbal", "fit": "isotonic", "n": 10, "right": 5}
+    return Curve.model_validate({**given, "raw": (0.5, 0.9), "share": (0.2, 0.6), **fields})
+
+
+def letter(true: float, false: float) -> Completion:
+    return Completion("A", top_logprobs=((("A", math.log(true)), ("\u2581b", math.log(false)), ("Hm", -1.0)),))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Confidence: 85", 0.85),
+        ("Confidence: 85%", 0.85),
+        ("**Confidence:** 85 %", 0.85),
+        ("Confidence: 85/100", 0.85),
+        ("Confidence: 8/10", 0.8),
+        ("Confidence: 0.85", 0.85),
+        ("Confidence: 1.0", 1.0),
+        ("Confidence: 1", 0.01),
+        ("Confidence: 0.5 %", 0.005),
+        ("Confidence: 0", 0.0),
+        ("Confidence: 20\nNo:\nConfidence: 100", 1.0),
+        ("<think>Confidence: 20</think>My confidence is 30.", 0.3),
+    ],
+)
+def test_a_confidence_is_read_as_a_share(text: str, value: float) -> None:
+    said = read_confidence(text)
+    assert said is not None and said.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["Confidence: high", "Confidence: 150", "Confidence: -5", "85", "", "Confidence: ninety"]
+)
+def test_what_is_no_number_of_the_scale_is_missing(text: str) -> None:
+    assert read_confidence(text) is None
+
+
+@pytest.mark.parametrize("text", ["Confidence: I don't know", "I don't know."])
+def test_not_knowing_is_a_reply_that_was_read_and_holds_no_number(text: str) -> None:
+    said = read_confidence(text)
+    assert said is not None and said.value is None
+
+
+async def verbally(
+    replies: list[Reply], traces: Path, calibrator: Calibrator | None = None
+) -> tuple[Confidence, int, RunRecord]:
+    model, recorded = ScriptedModel(replies), list[RunRecord]()
+    async with open_context(traces, model, recorded) as ctx:
+        said = await VerbalRater()(ctx, SOLUTION, calibrator)
+    return said, len(model.requests), recorded[0]
+
+
+async def test_it_is_asked_once_more_and_then_missing(tmp_path: Path) -> None:
+    said, calls, record = await verbally(["Quite sure.", "Really."], tmp_path)
+    assert (said.raw, said.value, calls) == (None, None, 2)
+    assert record.events_of("confidence")[0].fields["raw"] is None
+    assert record.events_of("confidence")[0].fields["read"] is False
+
+
+async def test_who_does_not_know_is_not_asked_again(tmp_path: Path) -> None:
+    said, calls, record = await verbally(["Confidence: I don't know"], tmp_path)
+    assert (said.value, calls) == (None, 1)
+    assert record.events_of("confidence")[0].fields["read"] is True
+
+
+async def test_what_is_shown_holds_no_thoughts(tmp_path: Path) -> None:
+    model = ScriptedModel("Confidence: 80")
+    async with open_context(tmp_path, model, []) as ctx:
+        await VerbalRater()(ctx, SOLUTION)
+    shown = str(model.requests[0].messages)
+    assert "Answer: 5" in shown and "Wait" not in shown
+
+
+async def test_it_is_recorded_raw_and_calibrated(tmp_path: Path) -> None:
+    said, _, record = await verbally(["Confidence: 70"], tmp_path, Calibrator(curves=(curve(),)))
+    assert (said.raw, said.calibrated, said.value) == (0.7, pytest.approx(0.4), pytest.approx(0.4))
+    fields = record.events_of("confidence")[0].fields
+    assert {name: fields[name] for name in ("of", "method", "model", "answer")} == {
+        "of": "c9",
+        "method": "verbal",
+        "model": "scripted",
+        "answer": "5",
+    }
+    assert (fields["raw"], fields["calibrated"]) == (0.7, pytest.approx(0.4))
+
+
+@pytest.mark.parametrize(
+    ("known", "calibrated", "value"),
+    [
+        (curve(model="another"), None, 0.7),
+        (curve(method="p_true"), None, 0.7),
+        (curve(fit="constant", raw=(), share=()), None, None),
+    ],
+)
+async def test_a_curve_counts_for_its_model_and_method_and_a_constant_one_says_nothing(
+    known: Curve, calibrated: float | None, value: float | None, tmp_path: Path
+) -> None:
+    said, _, _ = await verbally(["Confidence: 70"], tmp_path, Calibrator(curves=(known,)))
+    assert (said.calibrated, said.value) == (calibrated, value)
+
+
+async def test_p_true_is_shared_out_between_its_two_letters(tmp_path: Path) -> None:
+    model = ScriptedModel([letter(0.6, 0.2)])
+    async with open_context(tmp_path, model, []) as ctx:
+        said = await TruthRater()(ctx, SOLUTION, ideas=OTHERS)
+    assert said.raw == pytest.approx(0.75)
+    request = model.requests[0]
+    shown = str(request.messages[1]["content"])
+    assert "Answers that came to mind:\n5\n6\n" in shown and "Wait" not in shown
+    assert (request.sampling.max_tokens, request.sampling.temperature, request.sampling.top_logprobs) == (1, 1.0, 20)
+
+
+async def test_without_log_probabilities_p_true_is_missing(tmp_path: Path) -> None:
+    async with open_context(tmp_path, ScriptedModel(["A"]), []) as ctx:
+        assert (await TruthRater()(ctx, SOLUTION)).raw is None
+
+
+async def test_agreement_is_calibrated_for_the_model_that_voted(tmp_path: Path) -> None:
+    recorded: list[RunRecord] = []
+    known = Calibrator(curves=(curve(model="voter", method="agreement", raw=(1.0,), share=(0.8,)),))
+    voter = Resolved(ScriptedModel("", name="voter"), Profile(kind="scripted", replies=""))
+    async with open_context(tmp_path, ScriptedModel(""), recorded, solver=voter) as ctx:
+        said = agreement(ctx, "solver", SOLUTION, 0.75, known)
+        other = agreement(ctx, "debater", SOLUTION, 0.75, known)
+    assert (said.value, other.value) == (0.8, 0.75)
+    assert [event.fields["model"] for event in recorded[0].events_of("confidence")] == ["voter", "scripted"]
