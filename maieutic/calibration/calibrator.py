@@ -12,7 +12,6 @@ from maieutic.errors import ConfigError, UserError
 
 Method = Literal["verbal", "p_true", "agreement"]
 """How a confidence was had: asked in words, read from the probability of "true", or the share of votes."""
-FORMAT_VERSION = 1
 _ADVICE = "make it with maieutic calibrate"
 
 
@@ -56,7 +55,7 @@ class Calibrator(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = FORMAT_VERSION
+    format: Literal[1] = 1
     curves: tuple[Curve, ...]
     made: dict[str, Any] = {}
 
