@@ -240,3 +240,24 @@ async def test_another_models_template_is_applied_with_that_models_settings(open
     async with opened(plain_, [], other=Resolved(other, profile)) as ctx:
         await ctx.resume("other", await ctx.sample("solver", MESSAGES))
     assert [request.sampling.extra for request in rendered] == [quiet]
+
+
+async def test_a_piece_is_bounded_whatever_the_run_asks_for(opened: Open) -> None:
+    model = ScriptedModel("Hm.")
+    for asked, most, sent in [(None, 5, 5), (100, 5, 5), (3, 5, 3), (100, None, 100)]:
+        async with opened(model, [], Sampling(max_tokens=asked)) as ctx:
+            said = await ctx.sample("solver", MESSAGES, most=most)
+            await ctx.resume("solver", said, most=most)
+        assert [r.sampling.max_tokens for r in model.requests[-2:]] == [sent, sent]
+
+
+async def test_a_stop_string_is_told_from_the_end_of_a_turn(opened: Open) -> None:
+    """Both end a reply with the finish reason "stop", and a server leaves the stop string out of the text."""
+    stopped = Completion("One", finish_reason="stop", token_ids=encode("One.\n\n"))
+    ended = Completion("One.", finish_reason="stop", token_ids=(*encode("One."), MESSAGE_END))
+    named = Completion("One.", finish_reason="stop", token_ids=encode("One."), extra={"choice": {"stop_reason": ";"}})
+    cut = Completion("One;", finish_reason="length", token_ids=encode("One;"))
+    sampling = Sampling(stop=("\n\n", ";"))
+    async with opened(ScriptedModel([stopped, ended, named, cut]), []) as ctx:
+        said = [await ctx.sample("solver", MESSAGES, sampling=sampling) for _ in range(4)]
+        assert [await ctx.stopped_at(one) for one in said] == ["\n\n", None, ";", None]

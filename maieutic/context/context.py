@@ -14,7 +14,7 @@ from maieutic.budget import Account, Budget
 from maieutic.context.state import Branch, Kept, Proposal, RunState, Utterance
 from maieutic.events import Event, EventKind
 from maieutic.llm.confidence import option_probabilities
-from maieutic.llm.continuation import Thought, go_on
+from maieutic.llm.continuation import Thought, go_on, stopped_at
 from maieutic.llm.gateway import Call, call_model
 from maieutic.llm.model import TokenModel
 from maieutic.llm.registry import Resolved
@@ -78,15 +78,17 @@ class Context:
         continue_final: bool = False,
         schema: dict[str, Any] | None = None,
         tool_choice: ToolChoice | None = None,
+        most: int | None = None,
     ) -> Utterance:
         """Let `role` speak once. Recorded whatever happens; raises ModelError or BudgetExceeded when it fails.
 
         With `continue_final` it goes on with the last message. `schema` is a JSON schema that the reply must have.
+        `most` bounds a piece of a longer turn, in tokens: the run's `max_tokens` can lower it, and not raise it.
         """
         specs = tuple(t.spec for t in tools)
         request = Request(messages, sampling, specs, continue_final, schema, None, tool_choice if specs else None)
         before = str(messages[-1]["content"] or "") if continue_final else ""
-        return await self._say(role, request, parents, before)
+        return await self._say(role, request, parents, before, most=most)
 
     async def resume(
         self,
@@ -98,6 +100,7 @@ class Context:
         closing: str = "",
         sampling: Sampling = Sampling(),
         parents: tuple[Parent, ...] = (),
+        most: int | None = None,
     ) -> Utterance:
         """Let `role` go on with what was said, in the middle of its turn: after `addition`, a text put in behind it.
 
@@ -106,10 +109,9 @@ class Context:
         was sampled, or is put in where what was said does not hold it. The prompt is the earlier token ids themselves
         where the same model goes on; another model reads the text in its own template and tokens; one whose tokens are
         not at hand gets an open message. A note in the trace says which. The reply is text: thoughts and tool calls
-        stand in it as the model writes them.
+        stand in it as the model writes them. `most` is that of `sample`.
         """
-        origin, model = self._tokens_of(said.role), self._tokens_of(role)
-        thought = Thought(said.request, said.completion, said.before, origin)
+        thought, model = self._thought(said), self._tokens_of(role)
         asked = self.model_for(role).profile.sampling.fill(merged(self.run.sampling, sampling))
         opening = await go_on(thought, model, addition, keep_tokens, asked, closing)
         raw = opening.prompt_ids is not None
@@ -123,7 +125,7 @@ class Context:
         )
         note = {"resumed": said.call_id, "how": opening.how, "kept": opening.kept, "addition": opening.addition}
         parents = (Parent(said.call_id, "continuation"), *parents)
-        resumed = await self._say(role, request, parents, opening.text, note=note)
+        resumed = await self._say(role, request, parents, opening.text, note=note, most=most)
         tools = replace(resumed.request, tools=said.request.tools)  # what the prompt holds, for whoever goes on again
         return replace(resumed, request=tools)
 
@@ -147,9 +149,16 @@ class Context:
         self.record("note", call_id=said.call_id, options=found)
         return found
 
+    async def stopped_at(self, said: Utterance) -> str | None:
+        """The stop string that ended a reply; None where something else did, such as the model itself."""
+        return await stopped_at(self._thought(said))
+
     def goes_on_exactly(self, role: str) -> bool:
         """Whether `resume` goes on token by token with this role's model; else it sends an open message."""
         return self._tokens_of(role) is not None
+
+    def _thought(self, said: Utterance) -> Thought:
+        return Thought(said.request, said.completion, said.before, self._tokens_of(said.role))
 
     def _tokens_of(self, role: str) -> TokenModel | None:
         """The role's model, where its tokens are at hand."""
@@ -166,6 +175,7 @@ class Context:
         *,
         note: Mapping[str, Any] | None = None,
         exact: bool = False,
+        most: int | None = None,
     ) -> Utterance:
         """Make the call; `exact` leaves the request's sampling to itself, whatever the run asks for."""
         resolved = self.model_for(role)
@@ -174,6 +184,8 @@ class Context:
         turn = next(self.run.turns[self.branch.path])
         own_seed = request.sampling.seed
         wanted = request.sampling if exact else merged(self.run.sampling, request.sampling)
+        if most is not None:
+            wanted = replace(wanted, max_tokens=min(most, wanted.max_tokens or most))
         sampling = resolved.profile.sampling.fill(wanted)
         if own_seed is None:  # one seed for all calls would make samples side by side the same
             seed = self.run.seed if sampling.seed is None else sampling.seed

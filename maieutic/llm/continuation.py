@@ -82,6 +82,24 @@ async def go_on(
     return await _encode(thought, model, said, addition, kept, sampling)
 
 
+async def stopped_at(thought: Thought) -> str | None:
+    """The stop string that ended a reply; None where something else did, such as the model's own end of turn.
+
+    vLLM names it; elsewhere it is looked for in the tokens, which hold it, and without tokens in the text.
+    """
+    completion, stops = thought.completion, thought.request.sampling.stop
+    if completion.finish_reason != "stop" or not stops:
+        return None
+    named = completion.extra.get("choice", {}).get("stop_reason")
+    if isinstance(named, str):
+        return named
+    text = completion.text
+    if thought.model is not None and completion.token_ids is not None:
+        text = await thought.model.decode(completion.token_ids)
+    found = [(at, stop) for stop in stops if (at := text.find(stop)) >= 0]
+    return min(found)[1] if found else None
+
+
 def _closed(said: str, closing: str) -> str:
     """The stop string where it has to be put in, because what was said ends without it."""
     return "" if said.rstrip().endswith(closing.strip()) else closing
