@@ -20,6 +20,9 @@ def collect(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where all of it goes; the same one again goes on.")],
     samples: Annotated[int, typer.Option(metavar="N", help="Runs of each task.")] = 1,
     concurrency: Annotated[int, typer.Option(metavar="N", help="Runs under way at once.")] = 8,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Take part I (from 0) of N of the tasks, as in a Slurm array.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Take only the first so many tasks.")] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -27,5 +30,5 @@ def collect(
     """Run a graph on every task and record it all."""
     from maieutic.cli.collection import Wanted, run_collection
 
-    wanted = Wanted(tasks, options, out, samples, concurrency, limit)
+    wanted = Wanted(tasks, options, out, samples, concurrency, limit, shard)
     raise typer.Exit(run_collection(wanted, json, quiet))

@@ -27,6 +27,7 @@ class Wanted:
     samples: int
     concurrency: int
     limit: int | None
+    shard: str | None
 
 
 def run_collection(wanted: Wanted, as_json: bool, quiet: bool) -> int:
@@ -67,6 +68,7 @@ async def _collect(wanted: Wanted, quiet: bool) -> tuple[CollectReport, bool]:
                 sampling=options.sampling,
                 graph_settings=options.graph_settings,
                 limit=wanted.limit,
+                shard=wanted.shard,
                 on_progress=show,
                 settings=settings,
                 stop=stop,

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from maieutic.budget import Budget
+from maieutic.collector.claim import claimed
 from maieutic.collector.ledger import Ledger, Row, read_failures, read_results
-from maieutic.collector.manifest import Manifest, claimed, fingerprints, refuse_foreign, settle
+from maieutic.collector.manifest import Manifest, fingerprints, refuse_foreign, settle
 from maieutic.collector.report import CollectReport, Meter, Progress
 from maieutic.collector.rows import FailureRow, Key, ResultRow
+from maieutic.collector.shard import Shard, place
 from maieutic.errors import ModelError, TraceError, UserError
 from maieutic.graphs.registry import load_graph
 from maieutic.llm.model import Model
@@ -52,12 +54,14 @@ async def collect(
     unsafe_local: bool = False,
     approve: Iterable[str] = (),
     oracle: bool = False,
+    shard: str | None = None,
 ) -> CollectReport:
     """Run `graph` on every task of `source`, `samples` times each, and record everything under the directory `out`.
 
     `source` is a task file, an environment ("env:rg/chain_sum?n=100&seed=7"), or tasks. At most `concurrency` runs
     are under way at once; `budget` is each run's. `limit` takes only the first so many tasks. A run's seed follows
-    from (`seed`, task id, sample) alone. `sandbox`, `unsafe_local`, `approve` and `oracle` are as in
+    from (`seed`, task id, sample) alone. `shard`, such as "3/16", takes that part of the tasks, into a folder of its
+    own in `out`. `sandbox`, `unsafe_local`, `approve` and `oracle` are as in
     `open_runner`.
 
     `out` then holds collect.json (what was asked), traces/, results.jsonl (a line for each finished run) and
@@ -70,9 +74,10 @@ async def collect(
     stops answering ends the collection early: `stopped` of the report says so.
     """
     _check(samples=samples, concurrency=concurrency, limit=limit)
-    out, tools = Path(out), list(tools)
+    part = None if shard is None else Shard.parse(shard)
+    out, tools = place(Path(out), part), list(tools)
     tasks, problems = await _load(source)
-    tasks = tasks[:limit]
+    tasks = tasks[:limit] if part is None else part.of_tasks(tasks[:limit])
     refuse_foreign(out)
     compiled = load_graph(graph, graph_settings)
     options: dict[str, Any] = {"model": model, "tools": tools, "budget": budget, "sampling": sampling}
@@ -91,6 +96,7 @@ async def collect(
             seed=seed,
             created=time.time(),
             oracle=oracle,
+            shard=None if part is None else str(part),
         )
         with claimed(out):
             settle(out, asked)

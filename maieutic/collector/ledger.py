@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from maieutic.collector.rows import FailureRow, ResultRow
+from maieutic.collector.shard import shards_in
 from maieutic.errors import TraceError
 
 RESULTS, FAILURES = "results.jsonl", "failures.jsonl"
@@ -25,13 +26,18 @@ R = TypeVar("R", ResultRow, FailureRow)
 
 
 def read_results(out: Path) -> Iterator[ResultRow]:
-    """The finished runs of a collection. TraceError for a line that is damaged; a torn last line is left out."""
-    return _read(Path(out) / RESULTS, ResultRow)
+    """The finished runs of a collection, or of all shards of one, in the order of their writing.
+
+    TraceError for a line that is damaged; a torn last line is left out.
+    """
+    for folder in (Path(out), *shards_in(out)):
+        yield from _read(folder / RESULTS, ResultRow)
 
 
 def read_failures(out: Path) -> Iterator[FailureRow]:
     """The runs that raised, earlier attempts included."""
-    return _read(Path(out) / FAILURES, FailureRow)
+    for folder in (Path(out), *shards_in(out)):
+        yield from _read(folder / FAILURES, FailureRow)
 
 
 class Ledger:

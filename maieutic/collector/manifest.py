@@ -1,19 +1,18 @@
 """What a collection was asked for: `collect.json`, so that a second start goes on with the same thing or is refused."""
 
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from maieutic.collector.claim import LOCK
 from maieutic.errors import TraceError, UserError
 from maieutic.tasks.task import Task
 
-FILE, LOCK = "collect.json", ".lock"
+FILE = "collect.json"
 FORMAT_VERSION = 1
 _GROWS = ("source", "samples", "tasks", "created", "format")  # what a later start may change; tasks only by adding
 
@@ -38,6 +37,7 @@ class Manifest:
     created: float
     format: int = FORMAT_VERSION
     oracle: bool = False
+    shard: str | None = None
 
 
 def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
@@ -52,22 +52,6 @@ def refuse_foreign(out: Path) -> None:
         return
     if not out.is_dir() or any(path.is_file() and path.name != LOCK for path in out.rglob("*")):
         raise UserError(f"{out} is there and is not a collection: give a new directory, or an empty one.")
-
-
-@contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Hold the directory for this process. UserError where another one has it."""
-    try:
-        lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(f"{out} can't be written to ({error.strerror}): give another directory.") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise UserError(f"Another process is collecting into {out}: wait for it, or give another directory.") from None
-    finally:
-        os.close(lock)
 
 
 def settle(out: Path, asked: Manifest) -> None:

@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 
 class TraceReader:
-    """The runs of one directory (or of a collection's, which has its traces in `traces/`), also while others write.
+    """The runs of one directory (or of a collection's, which has its traces in `traces/`, or of a
+    collection's shards, which have one each), also while others write.
 
     Used from one thread.
 

@@ -23,6 +23,7 @@ _FRAME = re.compile(rb'\{"crc":"([0-9a-f]{8})","len":"(\d{8})","e":')
 ENVELOPE = len(b'{"crc":"01234567","len":"01234567","e":')
 TAIL = b"}\n"
 MAX_PAYLOAD = 99_999_999  # what eight digits can say
+_OF_SHARDS = "shard-*-of-*/traces/*.jsonl*"
 PLAIN, SEALED = ".jsonl", ".jsonl.zst"
 
 
@@ -101,9 +102,12 @@ def check_version(name: str, payload: bytes) -> None:
 
 
 def list_segments(root: Path) -> dict[str, Path]:
-    """The segments of a directory by name, in order of time; the sealed file where both exist."""
+    """The segments of a directory by name, in order of time; the sealed file where both exist.
+
+    Those of the shards of a collection are among them: their names differ, so that they read as one directory.
+    """
     found: dict[str, Path] = {}
-    for path in sorted(root.iterdir()):
+    for path in sorted((*root.iterdir(), *root.glob(_OF_SHARDS)), key=lambda path: path.name):
         name = path.name.removesuffix(".zst").removesuffix(PLAIN)
         if path.name in (name + PLAIN, name + SEALED) and _NAME.fullmatch(name):
             found[name] = path

@@ -1,0 +1,27 @@
+"""A claim: one process at a time collects into a directory."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from maieutic.errors import UserError
+
+LOCK = ".lock"
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Hold the directory for this process. UserError where another one has it."""
+    try:
+        lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(f"{out} can't be written to ({error.strerror}): give another directory.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"Another process is collecting into {out}: wait for it, or give another directory.") from None
+    finally:
+        os.close(lock)
