@@ -13,6 +13,7 @@ from maieutic.types import Sampling
 
 SHIPPED = {
     "answerer": "maieutic.agents.answerer:Answerer",
+    "bias-detector": "maieutic.agents.bias_detector:BiasDetector",
     "coder": "maieutic.agents.coder:Coder",
     "contraster": "maieutic.agents.contrast:Contraster",
     "controller": "maieutic.agents.controller:Controller",

@@ -2,7 +2,8 @@
 
 Multi-agent debate (Du et al. 2023, arXiv 2305.14325), opened by disagreement alone: unanimous answers are frozen at
 once, because debate was seen to help on hard questions and to harm on easy ones. A debater whose new answer can't be
-read, or whose call failed, keeps its old solution.
+read, or whose call failed, keeps its old solution. The judge sees sanitised candidates, on request in both orders and
+with a second look (graphs/judging.py); where it makes no choice that counts, the answer that got there first stays.
 """
 
 from typing import Any, TypedDict
@@ -15,14 +16,15 @@ from maieutic.agents.registry import make_agent
 from maieutic.agents.speech import Solution
 from maieutic.context import Context
 from maieutic.graphs.fanout import fan_out
-from maieutic.graphs.graph import GraphSettings, add_node
+from maieutic.graphs.graph import add_node
+from maieutic.graphs.judging import JudgeSettings
 from maieutic.graphs.votes import Tally
 from maieutic.types import Sampling
 
 STEPS = 64
 
 
-class Settings(GraphSettings):
+class Settings(JudgeSettings):
     debaters: int = Field(default=3, ge=2, le=16)
     """Solvers that answer, and debate if they disagree."""
     rounds: int = Field(default=2, ge=1, le=16)
@@ -46,7 +48,7 @@ class State(TypedDict, total=False):
 def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
     sampling = Sampling(temperature=settings.temperature)
     solver, debater = make_agent(settings.solver, sampling), make_agent(settings.debater, sampling)
-    judge = make_agent(settings.judge) if settings.judge else None
+    judge = settings.debiased(make_agent(settings.judge)) if settings.judge else None
 
     async def open_(state: State, ctx: Context) -> dict[str, Any]:
         names = [f"debater-{i}" for i in range(1, settings.debaters + 1)]

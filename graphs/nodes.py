@@ -16,6 +16,7 @@ from maieutic.agents.speech import Solution
 from maieutic.context import Context
 from maieutic.graphs.fanout import fan_out
 from maieutic.graphs.graph import Graph, GraphSettings
+from maieutic.graphs.judging import JudgeSettings
 from maieutic.graphs.votes import Tally
 from maieutic.types import Sampling
 
@@ -62,7 +63,7 @@ class DebateOptions(Options):
     temperature: float | None = Field(default=1.0, ge=0)
 
 
-class JudgeOptions(Options):
+class JudgeOptions(JudgeSettings, Options):
     agent: str = "judge"
 
 
@@ -156,7 +157,7 @@ def _debate(options: DebateOptions, load: Load) -> Work:
 
 
 def _judge(options: JudgeOptions, load: Load) -> Work:
-    judge = make_agent(options.agent, options.sampling)
+    judge = options.debiased(make_agent(options.agent, options.sampling))
 
     async def work(board: Board, ctx: Context) -> Board:
         groups = Tally.of(_solutions(board, ctx), ctx.task["answer_type"]).groups
