@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-vllm vllm quick check rooms format bench in-box lock sandbox postgres clean
+.PHONY: demo test test-upstream upstream test-vllm vllm quick check rooms format bench in-box lock sandbox postgres clean
 
 demo: .venv/.demo sandbox
 	$(BIN)/maieutic demo
@@ -13,6 +13,25 @@ test: .venv/.dev sandbox postgres
 
 test-vllm: .venv/.dev vllm ## the tests that need a real vLLM server, against one on the CPU with the in-box model
 	MAIEUTIC_VLLM=$(CURDIR)/.venv-vllm/bin/vllm MAIEUTIC_TEST_VLLM=1 $(BIN)/pytest -rs tests/vllm
+
+test-upstream: upstream ## the exports, read by the classes and trainers of those for whom they are written
+	.venv-upstream/bin/python -m pytest -rs -W default tests/recipes
+
+upstream: .venv-upstream/.done ## TRL, datasets, verifiers, Harbor, LLaMA-Factory and OpenTelemetry, in an environment of their own
+
+# verifiers asks for another mcp than ours; Harbor for Python 3.12, and LLaMA-Factory for audio libraries, though the
+# few files that read trajectories and rows need neither: those two are unpacked and not installed.
+.venv-upstream/.done: tests/upstream.txt constraints.txt
+	$(PYTHON) -m venv .venv-upstream
+	grep -v -E '^mcp(-types)?==' constraints.txt > .venv-upstream/constraints.txt
+	.venv-upstream/bin/pip install --quiet --disable-pip-version-check -c .venv-upstream/constraints.txt -e . -r tests/upstream.txt
+	rm -rf .venv-upstream/wheels .venv-upstream/unpacked
+	.venv-upstream/bin/pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.12 \
+	  --dest .venv-upstream/wheels harbor==0.25.0 llamafactory==0.9.5
+	for wheel in .venv-upstream/wheels/*.whl; do .venv-upstream/bin/python -m zipfile -e $$wheel .venv-upstream/unpacked; done
+	: > .venv-upstream/unpacked/llamafactory/data/__init__.py
+	echo "$(CURDIR)/.venv-upstream/unpacked" > "$$(.venv-upstream/bin/python -c 'import site; print(site.getsitepackages()[0])')/unpacked.pth"
+	@touch $@
 
 vllm: .venv/.dev ## vLLM's CPU build, in an environment of its own
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv || echo "without uv this takes three times as long"
@@ -75,4 +94,4 @@ postgres: ## the tests of SQL start a server of their own; only root may install
 	@touch $@ .venv/.dev .venv/.demo
 
 clean:
-	rm -rf .venv .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-upstream .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,13 +1,18 @@
-"""TRL itself loads the rows and trains on what it should. Runs where trl is installed: `pip install trl`."""
+"""TRL itself loads the rows and trains on what it should. Skipped where trl is not installed; `make test-upstream` has
+it.
+"""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from maieutic.recipes.export import export
+from maieutic.recipes.items import Pair, Prompt, Reply
 from maieutic.trace.writer import TraceStore
 from maieutic.types import Message, ToolCall
+from tests.recipes.test_formats import rows
 from tests.trace.builders import call, header
 
 pytest.importorskip("trl", reason="trl is not installed: that TRL loads the rows was NOT checked")
@@ -35,18 +40,24 @@ def tokenizer() -> Any:
     return made
 
 
+def model() -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(WORDS), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
+        )
+    )
+
+
 def trained_on(rows: Path, tmp_path: Path) -> list[tuple[str, str]]:
     """What TRL's collator hands to the model for each row: the whole text, and the part that is in the loss."""
     from datasets import load_dataset
-    from transformers import LlamaConfig, LlamaForCausalLM
     from trl import SFTConfig, SFTTrainer
 
     words = tokenizer()
-    small = LlamaConfig(
-        vocab_size=len(WORDS), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
-    )
     trainer = SFTTrainer(
-        model=LlamaForCausalLM(small),
+        model=model(),
         args=SFTConfig(output_dir=str(tmp_path / "out"), report_to=[], use_cpu=True, max_steps=1, bf16=False),
         train_dataset=load_dataset("json", data_files=str(rows), split="train", cache_dir=str(tmp_path / "cache")),
         processing_class=words,
@@ -95,3 +106,81 @@ def test_chat_rows(tmp_path: Path) -> None:
     one, two = trained_on(report.out, tmp_path)
     assert one[1] == "call two <end>"
     assert two[1] == "five done <end>" and "<tool> secret <end>" in two[0]
+
+
+def loaded(format: str, tmp_path: Path, *items: Any) -> Any:
+    from datasets import load_dataset
+
+    made, _ = rows(format, *items)
+    file = tmp_path / f"{format}.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in made))
+    return load_dataset("json", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
+
+
+def settings(kind: Any, tmp_path: Path, **fields: Any) -> Any:
+    return kind(output_dir=str(tmp_path / "out"), report_to=[], use_cpu=True, max_steps=1, bf16=False, **fields)
+
+
+def saved(tmp_path: Path) -> str:
+    """The model's folder: trainers with a reference model load it a second time by its name."""
+    model().save_pretrained(tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+def test_dpo_rows_have_nothing_but_the_replies_in_the_loss(tmp_path: Path) -> None:
+    from trl import DPOConfig, DPOTrainer
+
+    heard: Message = {"role": "tool", "tool_call_id": "t1", "content": "secret"}
+    asked: Message = {"role": "assistant", "content": "call"}
+    sides = (Reply({"role": "assistant", "content": "five"}), Reply({"role": "assistant", "content": "three"}))
+    trainer = DPOTrainer(
+        model=saved(tmp_path),
+        args=settings(DPOConfig, tmp_path, per_device_train_batch_size=1),
+        train_dataset=loaded("trl-dpo", tmp_path, Pair((QUESTION, asked, heard), *sides, "siblings", ("r1",))),
+        processing_class=tokenizer(),
+    )
+    row = trainer.train_dataset[0]
+    read = {name: tokenizer().decode(row[name]) for name in ("prompt_ids", "chosen_ids", "rejected_ids")}
+    assert "secret" in read["prompt_ids"]
+    assert (read["chosen_ids"].split(), read["rejected_ids"].split()) == (["five", "<end>"], ["three", "<end>"])
+    trainer.train()
+
+
+def test_kto_rows(tmp_path: Path) -> None:
+    from trl import KTOConfig, KTOTrainer
+
+    sides = (Reply({"role": "assistant", "content": "five"}), Reply({"role": "assistant", "content": "three"}))
+    pairs = [Pair((QUESTION,), *sides, "siblings", ("r1",))] * 2
+    trainer = KTOTrainer(
+        model=saved(tmp_path),
+        args=settings(KTOConfig, tmp_path, per_device_train_batch_size=2),
+        train_dataset=loaded("trl-kto", tmp_path, *pairs),
+        processing_class=tokenizer(),
+    )
+    assert trainer.train_dataset["label"] == [True, False, True, False]
+    trainer.train()
+
+
+def test_grpo_rows_are_scored_by_the_named_functions(tmp_path: Path) -> None:
+    from trl import GRPOConfig, GRPOTrainer
+
+    from maieutic.tasks.trl_rewards import correct, readable
+
+    task = {"id": "t1", "question": "add two and three", "gold": "five", "answer_type": "text"}
+    trainer = GRPOTrainer(
+        model=model(),
+        reward_funcs=[correct, readable],
+        args=settings(
+            GRPOConfig,
+            tmp_path,
+            per_device_train_batch_size=2,
+            num_generations=2,
+            max_completion_length=4,
+            logging_steps=1,
+        ),
+        train_dataset=loaded("trl-grpo", tmp_path, *[Prompt((QUESTION,), task, ("r1",))] * 2),
+        processing_class=tokenizer(),
+    )
+    trainer.train()
+    logged = next(entry for entry in trainer.state.log_history if "reward" in entry)
+    assert {"rewards/correct/mean", "rewards/readable/mean"} <= set(logged)
