@@ -2,15 +2,16 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from maieutic.errors import UserError
 from maieutic.recipes.items import Reply
 from maieutic.recipes.recipe import Candidate, Tally
 from maieutic.recipes.solved import winning_path
+from maieutic.tasks.answers import canonical
 from maieutic.trace.record import CallRecord, RunRecord
 from maieutic.types import Message, Outcome
 
@@ -109,6 +110,37 @@ def by_policy(found: Iterable[Attempt]) -> dict[str, list[Attempt]]:
     for attempt in found:
         groups[attempt.run.header.group_id or attempt.run.header.run_id].append(attempt)
     return {key: sorted(group, key=_order) for key, group in groups.items()}
+
+
+class Known:
+    """What the verified runs of a question tell of its answers. Answers are the same where they are so by their type.
+
+    Where a right answer is known every other one is wrong; where none is, only those are that were found wrong.
+    """
+
+    def __init__(self, group: Iterable[Attempt]) -> None:
+        self._right: set[Hashable] = set()
+        self._wrong: set[Hashable] = set()
+        self._type: Any = "auto"
+        for attempt in group:
+            self._type = attempt.run.header.task.get("answer_type", "auto")
+            if (key := self.key(attempt.answer)) is not None:
+                if attempt.right:
+                    self._right.add(key)
+                elif attempt.outcome is Outcome.WRONG:
+                    self._wrong.add(key)
+
+    def key(self, answer: str | None) -> Hashable | None:
+        return None if answer is None else canonical(answer, self._type)
+
+    def right(self, answer: str | None) -> bool | None:
+        """Whether an answer is right; None where that can't be told, or there is no answer that can be read."""
+        key = self.key(answer)
+        if key is None:
+            return None
+        if key in self._right or key in self._wrong:
+            return key in self._right
+        return False if self._right else None
 
 
 def drop_kept(tally: Tally, reason: str, number: int = 1) -> None:

@@ -129,11 +129,12 @@ def as_text(moves: Sequence[Move], root: TreeNode) -> str:
             parts.append(move.node.action + observed)
         else:
             depth -= move.levels
-            parts.append(_going_back(move, depth))
+            parts.append(going_back(move, depth))
     return "\n\n".join(parts)
 
 
-def _going_back(move: Move, depth: int) -> str:
+def going_back(move: Move, depth: int) -> str:
+    """What is said where one goes back to `depth` steps from the beginning."""
     if depth == 0:
         return "No, this does not lead to the answer. I begin again, and take another first step."
     over = "the last step" if move.levels == 1 else f"the last {move.levels} steps"

@@ -7,12 +7,11 @@ strategy; a turn whose answer can't be read without the erased instructions is l
 
 from collections.abc import Iterable, Iterator
 
+from maieutic.recipes.dialogues import CAUTIOUS, asked, said
 from maieutic.recipes.groups import Attempt, attempts, by_task, drop_kept
-from maieutic.recipes.items import Dialogue, Turn
+from maieutic.recipes.items import Dialogue
 from maieutic.recipes.recipe import Candidate, Tally, recipe
 from maieutic.tasks.answers import extract
-
-CAUTIOUS = "You answer questions with care. End with a line that holds only the result:\nAnswer: <the result>"
 
 
 @recipe("orca2")
@@ -29,11 +28,7 @@ def orca2(runs: Iterable[Candidate], tally: Tally, *, system: str = CAUTIOUS) ->
 
 def _row(attempt: Attempt, system: str) -> Dialogue:
     header = attempt.run.header
-    turns = (
-        Turn({"role": "system", "content": system}, author="template"),
-        Turn({"role": "user", "content": str(header.task.get("question", ""))}, author="template"),
-        Turn({"role": "assistant", "content": attempt.text}, learn=True),
-    )
+    turns = (*asked(attempt.run, system), said(attempt.text))
     meta = {"strategy": header.graph, "settings": header.settings, "tokens": _tokens(attempt)}
     return Dialogue(turns, (header.run_id,), meta)
 

@@ -4,6 +4,7 @@ What only helped it along (critiques, other debaters, losing samples, a first dr
 is no example of solving: it is material for other recipes.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from maieutic.recipes.items import Episode
@@ -15,7 +16,14 @@ _WHOLE = ("stop", "tool_calls", "function_call")  # finish reasons of a reply th
 
 
 @recipe("solved")
-def solved(runs: Iterable[Candidate], tally: Tally) -> Iterator[Episode]:
+def solved(runs: Iterable[Candidate], tally: Tally, *, per_question: int | None = None) -> Iterator[Episode]:
+    """`per_question` keeps at most so many different solutions of a question, the shortest ones (ReFT, Luong et al.
+    2024, arXiv 2401.08967, learns from several paths to one answer); without it every run is kept."""
+    found = _solved(runs, tally)
+    yield from found if per_question is None else _different(found, tally, per_question)
+
+
+def _solved(runs: Iterable[Candidate], tally: Tally) -> Iterator[Episode]:
     for candidate in runs:
         tally.seen += 1
         reason = reject_summary(candidate.summary)
@@ -24,13 +32,36 @@ def solved(runs: Iterable[Candidate], tally: Tally) -> Iterator[Episode]:
             continue
         run = candidate.load()
         path = winning_path(run)
-        reason = _reject(run, path)
+        reason = reject_path(run, path)
         if reason is not None:
             tally.dropped[reason] += 1
             continue
         tally.kept += 1
         tally.counts["calls_not_on_the_path"] += len(run.calls) - len(path)
         yield Episode(run, path)
+
+
+def _different(found: Iterable[Episode], tally: Tally, most: int) -> Iterator[Episode]:
+    """At most `most` episodes of each question, of which no two say the same but for white space and case."""
+    questions: defaultdict[str, dict[str, list[Episode]]] = defaultdict(dict)
+    for episode in found:
+        said = " ".join(call.completion.text for call in episode.calls if call.completion)
+        same = questions[episode.run.header.task_key].setdefault(" ".join(said.casefold().split()), [])
+        same.append(episode)
+    for texts in questions.values():
+        for rank, text in enumerate(sorted(texts, key=lambda text: (len(text), text))):
+            first, *others = texts[text]
+            if rank < most:
+                yield first
+                _drop(tally, "said already", len(others))
+            else:
+                _drop(tally, f"more than {most} of a question", len(others) + 1)
+
+
+def _drop(tally: Tally, reason: str, number: int) -> None:
+    if number:
+        tally.kept -= number
+        tally.dropped[reason] += number
 
 
 def reject_summary(summary: RunSummary) -> str | None:
@@ -46,7 +77,8 @@ def reject_summary(summary: RunSummary) -> str | None:
     return "run with an oracle" if summary.oracle else None
 
 
-def _reject(run: RunRecord, path: tuple[CallRecord, ...]) -> str | None:
+def reject_path(run: RunRecord, path: tuple[CallRecord, ...]) -> str | None:
+    """Why a path is not the model's own whole work."""
     if any(call.gold_in_context for call in run.calls):
         return "gold in context"
     if not path:
@@ -64,8 +96,13 @@ def winning_path(run: RunRecord) -> tuple[CallRecord, ...]:
 
     The closing line names the answering call; where it does not, a run with a single last call has but one.
     """
+    return path_to(run, _answering_call(run) or "")
+
+
+def path_to(run: RunRecord, call_id: str) -> tuple[CallRecord, ...]:
+    """A call and the earlier calls of the same conversation, in their order; empty where there is no such call."""
     calls = {call.call_id: call for call in run.calls}
-    answer = calls.get(_answering_call(run) or "")
+    answer = calls.get(call_id)
     wanted = {answer.call_id} if answer else set()
     agenda = [answer] if answer else []
     while agenda:

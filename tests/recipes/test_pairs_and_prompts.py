@@ -8,49 +8,15 @@ from typing import Any
 import pytest
 
 from maieutic.errors import ConfigError, UserError
-from maieutic.recipes.items import Dialogue, Episode, Item, Judged, Pair, Prompt
-from maieutic.recipes.recipe import Candidate, Tally, find_recipe
+from maieutic.recipes.items import Dialogue, Episode, Judged, Pair, Prompt
+from maieutic.recipes.recipe import find_recipe
 from maieutic.recipes.relift import is_hardest
 from maieutic.recipes.weak_to_strong import decide
-from maieutic.trace.reader import TraceReader
-from maieutic.trace.writer import TraceStore
-from maieutic.types import Completion, Message, Outcome, Usage
-from tests.trace.builders import call, header
+from maieutic.types import Completion, Message, Outcome
+from tests.recipes.runs import Runs
+from tests.trace.builders import call
 
 QUESTION: Message = {"role": "user", "content": "2+2?"}
-
-
-class Runs:
-    """A trace that is written run by run, and what a recipe makes of it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._numbers = count()
-
-    def add(
-        self, answer: str | None, outcome: str | None, *, task: str = "t1", calls: list[Any] | None = None, **head: Any
-    ) -> str:
-        number = next(self._numbers)
-        run_id = f"r{number:03}"
-        made = calls or [call(run_id, "a", text=f"So.\nAnswer: {answer}" if answer else "Hm.")]
-        known = {"task_key": task, "group_id": f"{task}/g", "sample": number, "started": float(number), **head}
-        known.setdefault("task", {"id": task, "question": "2+2?", "answer_type": "number"})
-        with TraceStore(self.root) as store:
-            run = store.open_run(header(run_id, **known))
-            for one in made:
-                run.call(one)
-            run.finish(
-                answer=answer, answer_call=made[-1].call_id, outcome=outcome, partial=False, usage=Usage(1, 10, 5)
-            )
-        return run_id
-
-    def through(self, recipe: str, **settings: Any) -> tuple[list[Item], Tally]:
-        tally = Tally()
-        with TraceReader(self.root) as reader:
-            found = find_recipe(recipe, settings)((Candidate(summary, reader) for summary in reader.runs()), tally)
-            items = list(found)
-        assert tally.seen == tally.kept + tally.dropped.total()
-        return items, tally
 
 
 @pytest.fixture
@@ -70,6 +36,16 @@ def runs(tmp_path: Path) -> Iterator[Runs]:
         "debate_pairs",
         "orca2",
         "re_rest",
+        "agent_r",
+        "o1_journey",
+        "exact_linear",
+        "step_labels",
+        "mem1",
+        "restart_explore",
+        "mixture_of_thought",
+        "dots_plans",
+        "sim_rag_critic",
+        "self_rag_critic",
     ],
 )
 def test_without_verdicts_a_recipe_says_what_it_needs(runs: Runs, recipe: str) -> None:

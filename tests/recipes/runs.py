@@ -1,0 +1,68 @@
+"""Traces written run by run, and what recipes make of them."""
+
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from maieutic.recipes.items import Item
+from maieutic.recipes.recipe import Candidate, Tally, find_recipe
+from maieutic.trace.reader import TraceReader
+from maieutic.trace.record import EventKind
+from maieutic.trace.writer import TraceStore
+from maieutic.types import Usage
+from tests.trace.builders import call, header
+
+Event = tuple[EventKind, dict[str, Any]]
+
+
+class Runs:
+    """A trace that is written run by run, and what a recipe makes of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._numbers = count()
+
+    def add(
+        self,
+        answer: str | None,
+        outcome: str | None,
+        *,
+        task: str = "t1",
+        calls: list[Any] | None = None,
+        events: Iterable[Event] = (),
+        answer_call: str | None = None,
+        **head: Any,
+    ) -> str:
+        number = next(self._numbers)
+        run_id = f"r{number:03}"
+        made = calls or [call(run_id, "a", text=f"So.\nAnswer: {answer}" if answer else "Hm.")]
+        known = {"task_key": task, "group_id": f"{task}/g", "sample": number, "started": float(number), **head}
+        known.setdefault("task", {"id": task, "question": "2+2?", "answer_type": "number"})
+        ended = answer_call or made[-1].call_id
+        with TraceStore(self.root) as store:
+            run = store.open_run(header(run_id, **known))
+            for one in made:
+                run.call(one)
+            for kind, fields in events:
+                run.write(kind, **fields)
+            run.finish(answer=answer, answer_call=ended, outcome=outcome, partial=False, usage=Usage(1, 10, 5))
+        return run_id
+
+    def through(self, recipe: str, **settings: Any) -> tuple[list[Item], Tally]:
+        return through([self.root], recipe, **settings)
+
+
+def through(roots: list[Path], recipe: str, **settings: Any) -> tuple[list[Item], Tally]:
+    """What a recipe makes of traces; every run is either kept or dropped."""
+    tally = Tally()
+    readers = [TraceReader(root) for root in roots]
+    candidates = (Candidate(summary, reader) for reader in readers for summary in reader.runs())
+    try:
+        items = list(find_recipe(recipe, settings)(candidates, tally))
+    finally:
+        for reader in readers:
+            reader.close()
+    assert tally.seen == tally.kept + tally.dropped.total()
+    assert tally.kept >= 0
+    return items, tally
