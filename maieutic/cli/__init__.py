@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from maieutic.cli.ask import ask
+from maieutic.cli.calibrate import calibrate
 from maieutic.cli.chat import chat
 from maieutic.cli.codes import FAILED, INTERRUPTED, WRONG_REQUEST
 from maieutic.cli.collect import collect
@@ -53,6 +54,7 @@ app.command()(chat)
 app.command(context_settings=SETTINGS)(demo)
 app.command()(collect)
 app.command()(plan)
+app.command()(calibrate)
 app.command()(export)
 app.command("eval")(eval_)
 app.command()(index)
