@@ -47,7 +47,7 @@ class Curve(BaseModel):
         if right in (0, len(self.raw)):
             return self.share[min(right, len(self.raw) - 1)]
         (x0, x1), (y0, y1) = self.raw[right - 1 : right + 1], self.share[right - 1 : right + 1]
-        return y0 + (y1 - y0) * (raw - x0) / (x1 - x0)
+        return round(y0 + (y1 - y0) * (raw - x0) / (x1 - x0), 6)
 
 
 class Calibrator(BaseModel):

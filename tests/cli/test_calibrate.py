@@ -38,8 +38,6 @@ def test_curves_come_of_runs(maieutic: Command, tmp_path: Path) -> None:
     assert curve is not None and (curve.fit, curve.n) == ("isotonic", 360)
     assert curve(0.9) == pytest.approx(0.6)
     assert curve(0.5) == pytest.approx((part["curve"]["right"] - 120) / 160)
-        part["curve"]["right"] / 160 - 0.75, abs=0.1
-    )
     assert part["before"]["estimate"] > 0.25 and part["after"]["estimate"] < 0.06
     assert part["abstaining"]["threshold"] == pytest.approx(0.6, abs=0.05)
 
@@ -48,8 +46,8 @@ def test_the_report_says_what_to_do_next(maieutic: Command, tmp_path: Path) -> N
     out, root = tmp_path / "c.json", record(tmp_path / "traces", 400)
     printed = maieutic("calibrate", str(root), "--out", str(out), "--risk", "0.45").out
     assert "m, verbal: n = 360 answers to 360 tasks, right " in printed
-    assert f"--set calibration={out} --set abstain_below=0.6" in printed
-    assert "0.5 to 0.6" in printed or "0.6 to 0.7" in printed
+    assert f"--set calibration={out} --set abstain_below=0.6\n" in f"{printed}\n"
+    assert "0.5 to 0.6" in printed and "0.2 to 0.3" in printed
 
 
 def test_a_model_that_is_always_as_sure_is_told(maieutic: Command, tmp_path: Path) -> None:
