@@ -20,6 +20,7 @@ SHIPPED = (
     "critique",
     "debate",
     "deep_research",
+    "deepening",
     "direct",
     "mrag",
     "planner",
