@@ -55,7 +55,8 @@ class Thinker:
     """Thinks about the run's question: `begin`, then `go_on` as often as a graph likes. One model call each.
 
     In the form `continuation` the model goes on within its turn. In the form `chat` what is put in is a message of the
-    user, and the model begins a turn of its own. `most` bounds a piece, in tokens.
+    user, and the model begins a turn of its own. `most` bounds a piece, in tokens. Each call is a reflection on the one
+    before: what may have been wrong there is not learnt from.
     """
 
     role: str = "solver"
@@ -69,10 +70,12 @@ class Thinker:
     async def go_on(self, ctx: Context, draft: Draft, addition: str, form: Form, most: int | None = None) -> Draft:
         """The thought after `addition` and what the model makes of it."""
         if form == "continuation":
-            said = await ctx.resume(self.role, draft.said, addition, sampling=self.sampling, most=most)
+            said = await ctx.resume(
+                self.role, draft.said, addition, sampling=self.sampling, link="reflection", most=most
+            )
         else:
             turn: Message = {"role": "user", "content": addition.strip()}
-            parents = (Parent(draft.call_id, "continuation"),)
+            parents = (Parent(draft.call_id, "reflection"),)
             messages = (*draft.said.messages, turn)
             said = await ctx.sample(self.role, messages, sampling=self.sampling, parents=parents, most=most)
         between = "\n\n" if addition.strip() else ""

@@ -25,6 +25,7 @@ SHIPPED = (
     "mrag",
     "planner",
     "reflect",
+    "rethink",
     "self_consistency",
     "self_rag",
     "sim_rag",

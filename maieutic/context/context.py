@@ -23,7 +23,7 @@ from maieutic.tasks.oracle import required
 from maieutic.tasks.task import PublicTask
 from maieutic.tools.tool import Tool
 from maieutic.tools.use import Desk
-from maieutic.trace.record import CallRecord, Parent
+from maieutic.trace.record import CallRecord, Parent, ParentType
 from maieutic.types import Completion, Delta, Message, Outcome, Request, Sampling, ToolCall, ToolChoice, ToolResult
 
 K = TypeVar("K")
@@ -100,6 +100,7 @@ class Context:
         closing: str = "",
         sampling: Sampling = Sampling(),
         parents: tuple[Parent, ...] = (),
+        link: ParentType = "continuation",
         most: int | None = None,
     ) -> Utterance:
         """Let `role` go on with what was said, in the middle of its turn: after `addition`, a text put in behind it.
@@ -109,7 +110,8 @@ class Context:
         was sampled, or is put in where what was said does not hold it. The prompt is the earlier token ids themselves
         where the same model goes on; another model reads the text in its own template and tokens; one whose tokens are
         not at hand gets an open message. A note in the trace says which. The reply is text: thoughts and tool calls
-        stand in it as the model writes them. `most` is that of `sample`.
+        stand in it as the model writes them. `most` is that of `sample`. `link` is how the
+        call builds on what was said: with `reflection` no row for training takes that along.
         """
         thought, model = self._thought(said), self._tokens_of(role)
         asked = self.model_for(role).profile.sampling.fill(merged(self.run.sampling, sampling))
@@ -124,7 +126,7 @@ class Context:
             prompt_ids=opening.prompt_ids,
         )
         note = {"resumed": said.call_id, "how": opening.how, "kept": opening.kept, "addition": opening.addition}
-        parents = (Parent(said.call_id, "continuation"), *parents)
+        parents = (Parent(said.call_id, link), *parents)
         resumed = await self._say(role, request, parents, opening.text, note=note, most=most)
         tools = replace(resumed.request, tools=said.request.tools)  # what the prompt holds, for whoever goes on again
         return replace(resumed, request=tools)
