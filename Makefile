@@ -50,6 +50,7 @@ check: .venv/.dev
 rooms: ## the tables of files in the READMEs, from the modules' own words
 	$(BIN)/python tests/support/rooms.py
 	$(BIN)/python -m tests.support.drawings
+	$(BIN)/python -m tests.support.environments
 
 format: .venv/.dev rooms
 	$(BIN)/ruff check --fix

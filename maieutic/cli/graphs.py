@@ -43,14 +43,24 @@ def models(json: Json = False) -> None:
 
 
 def envs(
-    wanted: Annotated[str, typer.Argument(metavar="[FILTER]", help="Only names with this in them.")] = "",
+    wanted: Annotated[
+        str, typer.Argument(metavar="[FILTER]", help='Only names with this in them; "env:NAME?level=2" shows that one.')
+    ] = "",
     json: Json = False,
 ) -> None:
-    """List the environments that tasks can be drawn from."""
-    from maieutic.tasks.gym import dataset_names
+    """List the environments that tasks can be drawn from, or show one."""
+    from maieutic.cli.environments import listed, shown
+    from maieutic.tasks.environment import PREFIX
 
-    names = [f"env:rg/{name}" for name in dataset_names() if wanted in name]
-    print_names(dict.fromkeys(names, ""), json)
+    if not wanted.startswith(PREFIX):
+        print_names({name: line for name, line in listed().items() if wanted in name}, json)
+        return
+    fields = shown(wanted)
+    if json:
+        print(json_.dumps(fields, ensure_ascii=False))
+        return
+    for name, value in fields.items():
+        print(f"{name}:\n{value}\n" if "\n" in str(value) else f"{name:<13} {value}")
 
 
 def print_names(described: dict[str, str], json: bool) -> None:

@@ -80,12 +80,17 @@ def parse_request(source: str) -> Request:
 
 def generate(request: Request) -> list[Task]:
     """`request.n` distinct tasks. Raises UnknownName, or TaskError where there are not that many."""
-    file = f"maieutic.tasks.envs.{request.name}"
-    if request.name not in _registry and request.name.isidentifier() and find_spec(file):
+    return take(request, load_environment(request.name)(request))
+
+
+def load_environment(name: str) -> Generator:
+    """The environment of this name, its file imported where it has one. Raises UnknownName."""
+    file = f"maieutic.tasks.envs.{name}"
+    if name not in _registry and name.isidentifier() and find_spec(file):
         import_module(file)
-    if request.name not in _registry:
-        raise UnknownName("environment", request.name, environment_names())
-    return take(request, _registry[request.name](request))
+    if name not in _registry:
+        raise UnknownName("environment", name, environment_names())
+    return _registry[name]
 
 
 def environment_names() -> list[str]:

@@ -72,7 +72,7 @@ def decide(argument: Argument) -> Table:
         if not _NAME.fullmatch(name) or name.lower() in (*_NAMES, "true", "false"):
             raise UnreadableFormula(f"{name!r} can't be the name of a variable.")
     rows = 1 << len(names)
-    columns = {name: _column(at, rows) for at, name in enumerate(names)}
+    columns = {name: column(at, rows) for at, name in enumerate(names)}
     allowed = (1 << rows) - 1
     for premise in argument.premises:
         allowed &= _Reader(premise, columns, rows).value()
@@ -80,7 +80,7 @@ def decide(argument: Argument) -> Table:
     return Table(rows, allowed.bit_count(), holds.bit_count())
 
 
-def _column(at: int, rows: int) -> int:
+def column(at: int, rows: int) -> int:
     """The variable number `at`: blocks of 2^at rows, false and true in turn."""
     column, width = ((1 << (1 << at)) - 1) << (1 << at), 2 << at
     while width < rows:

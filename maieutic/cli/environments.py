@@ -1,0 +1,49 @@
+"""The work of `maieutic envs`: the names there are, and what one environment asks."""
+
+from typing import Any
+
+from maieutic.errors import MissingExtra
+from maieutic.tasks.environment import PREFIX, environment_names, parse_request
+from maieutic.tasks.generated import about
+from maieutic.tasks.guessing import guessing
+from maieutic.tasks.source import load_tasks
+
+
+def listed() -> dict[str, str]:
+    """Every environment with a line on it; reasoning-gym's datasets where they are installed."""
+    from maieutic.tasks.gym import dataset_names
+
+    names: dict[str, str] = {}
+    for name in environment_names():
+        known = about(name)
+        if known is not None:
+            names[f"{PREFIX}{name}"] = known.card.split(". ")[0].rstrip(".")
+    try:
+        names |= dict.fromkeys((f"{PREFIX}rg/{name}" for name in dataset_names()), "")
+    except MissingExtra as missing:
+        names[f"{PREFIX}rg/…"] = str(missing)
+    return names
+
+
+def shown(source: str) -> dict[str, Any]:
+    """One environment as asked for: its card, its knobs, how far guessing gets, and its first question.
+
+    Raises UserError as `load_tasks` does.
+    """
+    request = parse_request(source)
+    tasks = load_tasks(source).tasks
+    known = about(request.name)
+    fields: dict[str, Any] = {}
+    if known is not None:
+        fields = {"is": known.card, "levels": len(known.levels)}
+        fields |= {"kinds": ", ".join(known.kinds)} if known.kinds else {}
+        fields |= {"knobs": ", ".join(f"{name}={value}" for name, value in _knobs(tasks[0].metadata))}
+    if all(task.gold is not None for task in tasks):
+        found = guessing(tasks)
+        random = "unknown" if found.random is None else f"{found.random:.3f}"
+        fields["guessing"] = f"random answer {random}, always the same {found.constant:.3f} (n={found.n})"
+    return {**fields, "question": tasks[0].question}
+
+
+def _knobs(metadata: dict[str, Any]) -> list[tuple[str, Any]]:
+    return list(metadata["knobs"].items())
