@@ -22,7 +22,7 @@ from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maieutic.errors import TaskError, UnknownName
 from maieutic.tasks.environment import PREFIX, Request, environment, load_environment
@@ -53,10 +53,10 @@ class Draft:
     """
 
     question: str
-    gold: JsonValue
+    gold: Any
     answer_type: AnswerType = "text"
-    instance: dict[str, JsonValue] = field(default_factory=dict)
-    inputs: dict[str, JsonValue] = field(default_factory=dict)
+    instance: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
     difficulty: float | None = None
     chance: float | None = None
     verifier: str | None = None

@@ -105,4 +105,4 @@ def check(task: Task, answer: str) -> bool | Verdict:
         return Verdict(Outcome.WRONG, 0.0, reason="it doesn't use each number exactly once")
     if worked.operations - set(instance["operations"]):
         return Verdict(Outcome.WRONG, 0.0, reason="it uses an operation that is not allowed")
-    return worked.value == instance["target"]
+    return worked.value == int(instance["target"])

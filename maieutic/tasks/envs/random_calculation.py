@@ -99,7 +99,8 @@ def _joined(a: Fraction, sign: str, b: Fraction) -> Fraction | None:
 
 
 def _small(knobs: RandomCalculation, value: Fraction) -> bool:
-    return abs(value.numerator) < 10**knobs.digits and value.denominator < 10 ** (knobs.digits // 2)
+    above, below = int(10**knobs.digits), int(10 ** (knobs.digits // 2))
+    return abs(value.numerator) < above and value.denominator < below
 
 
 def _leaf(knobs: RandomCalculation, rng: Random) -> Part:
