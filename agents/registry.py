@@ -44,6 +44,7 @@ SHIPPED = {
     "selector": "maieutic.agents.selector:Selector",
     "setwise-reranker": "maieutic.agents.reranker:SetwiseReranker",
     "solver": "maieutic.agents.solver:Solver",
+    "step-critic": "maieutic.agents.step_critic:StepCritic",
     "stepper": "maieutic.agents.stepper:Stepper",
     "sufficiency-critic": "maieutic.agents.sufficiency_critic:SufficiencyCritic",
     "sufficiency-probability": "maieutic.agents.sufficiency_critic:ProbableSufficiencyCritic",
