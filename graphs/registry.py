@@ -23,6 +23,7 @@ SHIPPED = (
     "deepening",
     "direct",
     "mrag",
+    "peers",
     "planner",
     "reflect",
     "rethink",

@@ -261,3 +261,28 @@ async def test_a_stop_string_is_told_from_the_end_of_a_turn(opened: Open) -> Non
     async with opened(ScriptedModel([stopped, ended, named, cut]), []) as ctx:
         said = [await ctx.sample("solver", MESSAGES, sampling=sampling) for _ in range(4)]
         assert [await ctx.stopped_at(one) for one in said] == ["\n\n", None, ";", None]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        ("One.\n\nTwo.\n\nThr", "One.\n\nTwo.\n\n"),
+        ("Ünë.\n\nZw", "Ünë.\n\n"),  # letters of several tokens
+        ("All of it.\n\n", "All of it.\n\n"),
+        ("One line", None),
+        ("\n\nOne line", None),
+    ],
+)
+async def test_tokens_are_counted_up_to_the_last_blank_line(opened: Open, reply: str, kept: str | None) -> None:
+    async with opened(ScriptedModel([Completion(reply, finish_reason="length"), "!"]), []) as ctx:
+        said = await ctx.sample("solver", MESSAGES)
+        keep = await ctx.tokens_through(said, "\n\n")
+        assert keep == (None if kept is None else len(encode(kept)))
+        resumed = await ctx.resume("solver", said, keep_tokens=keep)
+    assert resumed.text == (kept or reply) + "!"
+
+
+async def test_where_tokens_are_not_at_hand_they_are_not_counted(opened: Open) -> None:
+    profile = Profile(kind="openai-compatible", model="m")
+    async with opened(ScriptedModel("One.\n\nTwo"), [], profile=profile) as ctx:
+        assert await ctx.tokens_through(await ctx.sample("solver", MESSAGES), "\n\n") is None

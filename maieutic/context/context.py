@@ -14,7 +14,7 @@ from maieutic.budget import Account, Budget
 from maieutic.context.state import Branch, Kept, Proposal, RunState, Utterance
 from maieutic.events import Event, EventKind
 from maieutic.llm.confidence import option_probabilities
-from maieutic.llm.continuation import Thought, go_on, stopped_at
+from maieutic.llm.continuation import Thought, go_on, stopped_at, tokens_through
 from maieutic.llm.gateway import Call, call_model
 from maieutic.llm.model import TokenModel
 from maieutic.llm.registry import Resolved
@@ -130,6 +130,12 @@ class Context:
         resumed = await self._say(role, request, parents, opening.text, note=note, most=most)
         tools = replace(resumed.request, tools=said.request.tools)  # what the prompt holds, for whoever goes on again
         return replace(resumed, request=tools)
+
+    async def tokens_through(self, said: Utterance, mark: str) -> int | None:
+        """How many tokens of what was said reach up to behind its last `mark` (a blank line, say): the `keep_tokens`
+        with which `resume` drops the rest. None where there is no such place or the tokens are not at hand."""
+        model, ids = self._tokens_of(said.role), said.completion.token_ids
+        return None if model is None or ids is None else await tokens_through(model, ids, mark)
 
     async def ask_options(
         self,

@@ -100,6 +100,25 @@ async def stopped_at(thought: Thought) -> str | None:
     return min(found)[1] if found else None
 
 
+async def tokens_through(model: TokenModel, ids: tuple[int, ...], mark: str) -> int | None:
+    """How many of the tokens reach up to behind the last `mark` in their text, without a token that goes beyond it.
+
+    None where the text has no such mark, or nothing before it.
+    """
+    text = await model.decode(ids)
+    before, found, _ = text.rpartition(mark)
+    if not found or not before.strip():
+        return None
+    fewest, most, end = 0, len(ids), len(before) + len(mark)
+    while fewest < most:
+        middle = (fewest + most + 1) // 2
+        if len(await model.decode(ids[:middle])) <= end:
+            fewest = middle
+        else:
+            most = middle - 1
+    return fewest or None
+
+
 def _closed(said: str, closing: str) -> str:
     """The stop string where it has to be put in, because what was said ends without it."""
     return "" if said.rstrip().endswith(closing.strip()) else closing
