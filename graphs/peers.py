@@ -98,41 +98,45 @@ class InTurns:
         return PeerPath(path.name, said, over=True, ended=True)
 
 
-def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
-    names = [f"path-{i}" for i in range(1, settings.paths + 1)]
-    in_turns = InTurns(settings)
-    in_thought = PeerThought(
-        ROLE,
-        Sampling(temperature=settings.temperature),
-        settings.tokens,
-        settings.summary_tokens,
-        settings.answer_tokens,
-    )
+class Rounds:
+    """The nodes of the graph: paths think, sum up and exchange, until all have ended or the turns are used up."""
 
-    def ways(state: State) -> Way:
-        return in_thought if state["form"] == "continuation" else in_turns
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._names = [f"path-{i}" for i in range(1, settings.paths + 1)]
+        self._in_turns = InTurns(settings)
+        self._in_thought = PeerThought(
+            ROLE,
+            Sampling(temperature=settings.temperature),
+            settings.tokens,
+            settings.summary_tokens,
+            settings.answer_tokens,
+        )
 
-    async def choose(state: State, ctx: Context) -> dict[str, Any]:
-        form = form_for(ctx, settings.form, [ROLE])
+    def _way(self, state: State) -> Way:
+        return self._in_thought if state["form"] == "continuation" else self._in_turns
+
+    async def choose(self, state: State, ctx: Context) -> dict[str, Any]:
+        form = form_for(ctx, self._settings.form, [ROLE])
         if form == "continuation" and not ctx.goes_on_exactly(ROLE):
             raise UserError("form=continuation needs a model whose tokens are at hand: take vllm/…, or form=chat.")
         return {"form": form}
 
-    async def think(state: State, ctx: Context) -> dict[str, Any]:
-        way, paths, mail = ways(state), _paths(state, ctx), state.get("mail", {})
+    async def think(self, state: State, ctx: Context) -> dict[str, Any]:
+        way, paths, mail = self._way(state), _paths(state, ctx), state.get("mail", {})
 
         async def work(branch: Context, name: str) -> PeerPath:
             comments = [ctx.recall(key, Summary) for key in mail.get(name, ())]
             return await way.think(branch, name, paths.get(name), comments)
 
-        going_on = [name for name in names if name not in paths or not paths[name].ended]
+        going_on = [name for name in self._names if name not in paths or not paths[name].ended]
         paths = _ordered(paths | await _each(ctx, going_on, work, paths))
-        _take_stock(ctx, settings.paths, paths)
-        done = len(paths) == len(names) and all(path.ended for path in paths.values())
+        _take_stock(ctx, self._settings.paths, paths)
+        done = len(paths) == len(self._names) and all(path.ended for path in paths.values())
         return {"turn": state.get("turn", 0) + 1, "paths": _kept(ctx, paths), "mail": {}, "done": done}
 
-    async def summarise(state: State, ctx: Context) -> dict[str, Any]:
-        way, paths = ways(state), _paths(state, ctx)
+    async def summarise(self, state: State, ctx: Context) -> dict[str, Any]:
+        way, paths = self._way(state), _paths(state, ctx)
 
         async def work(branch: Context, name: str) -> PeerPath:
             return await way.summarise(branch, paths[name])
@@ -144,43 +148,48 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
         silent = {name: replace(paths[name], summary=None) for name in asked if name not in done}
         return {"paths": _kept(ctx, paths | silent | done)}
 
-    async def exchange(state: State, ctx: Context) -> dict[str, Any]:
+    async def exchange(self, state: State, ctx: Context) -> dict[str, Any]:
         paths = _paths(state, ctx)
         there = [name for name in _pool(paths) if paths[name].interrupted]
         sent = {name: summary for name in there if (summary := paths[name].summary) is not None}
         alike = similarities({name: summary.text for name, summary in sent.items()})
         reads = {
-            name: route(alike, name, [other for other in sent if other != name], settings.peers, settings.routing)
+            name: route(
+                alike, name, [other for other in sent if other != name], self._settings.peers, self._settings.routing
+            )
             for name in there
         }
         known = {"/".join(sorted(pair)): round(value, 4) for pair, value in alike.items()}
         if there:
-            ctx.gate("route", settings.routing, turn=state["turn"], reads=reads, similarity=known)
+            ctx.gate("route", self._settings.routing, turn=state["turn"], reads=reads, similarity=known)
         return {"mail": {name: [ctx.keep(sent[other]) for other in others] for name, others in reads.items()}}
 
-    async def finish(state: State, ctx: Context) -> dict[str, Any]:
-        way, paths = ways(state), _paths(state, ctx)
+    async def finish(self, state: State, ctx: Context) -> dict[str, Any]:
+        way, paths = self._way(state), _paths(state, ctx)
 
         async def work(branch: Context, name: str) -> PeerPath:
             return await way.finish(branch, paths[name])
 
         paths |= await _each(ctx, [name for name, path in paths.items() if not path.ended], work, paths)
-        tally = _take_stock(ctx, settings.paths, paths)
-        ctx.record("vote", votes=tally.counts(), abstained=tally.abstained, samples=len(paths), of=settings.paths)
+        tally = _take_stock(ctx, self._settings.paths, paths)
+        ctx.record("vote", votes=tally.counts(), abstained=tally.abstained, samples=len(paths), of=self._settings.paths)
         return {"paths": _kept(ctx, paths)}
 
-    def after(state: State) -> str:
-        return "finish" if state["turn"] >= settings.turns or state["done"] else "summarise"
+    def after(self, state: State) -> str:
+        return "finish" if state["turn"] >= self._settings.turns or state["done"] else "summarise"
 
+
+def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
+    rounds = Rounds(settings)
     graph = StateGraph(State, context_schema=Context)
-    add_node(graph, "choose", choose)
-    add_node(graph, "think", think)
-    add_node(graph, "summarise", summarise)
-    add_node(graph, "exchange", exchange)
-    add_node(graph, "finish", finish)
+    add_node(graph, "choose", rounds.choose)
+    add_node(graph, "think", rounds.think)
+    add_node(graph, "summarise", rounds.summarise)
+    add_node(graph, "exchange", rounds.exchange)
+    add_node(graph, "finish", rounds.finish)
     graph.add_edge(START, "choose")
     graph.add_edge("choose", "think")
-    graph.add_conditional_edges("think", after, ["summarise", "finish"])
+    graph.add_conditional_edges("think", rounds.after, ["summarise", "finish"])
     graph.add_edge("summarise", "exchange")
     graph.add_edge("exchange", "think")
     graph.add_edge("finish", END)
