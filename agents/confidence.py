@@ -52,12 +52,18 @@ class Stated:
 @dataclass(frozen=True, slots=True)
 class VerbalRater:
     """Asks a model how likely its solution is to be right. Give the role the model that solved: it is asked of its
-    own work."""
+    own work. The `ideas`, others' solutions, it doesn't see."""
 
     role: str = "rater"
     sampling: Sampling = Sampling()
 
-    async def __call__(self, ctx: Context, solution: Solution, calibrator: Calibrator | None = None) -> Confidence:
+    async def __call__(
+        self,
+        ctx: Context,
+        solution: Solution,
+        calibrator: Calibrator | None = None,
+        ideas: Sequence[Solution] = (),
+    ) -> Confidence:
         messages = opening(ctx, self.role, solution=without_thoughts(solution.text).strip())
         parents = (Parent(solution.call_id, "critique"),)
         reply = await ask(ctx, self.role, messages, read_confidence, FORM, sampling=self.sampling, parents=parents)

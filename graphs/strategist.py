@@ -4,7 +4,9 @@ Strategies chosen for each question, as Orca 2 teaches (Mitra et al. 2023, arXiv
 own word (When Thinking Fails, Li et al. 2025, arXiv 2505.11423), or by how they fared on the nearest questions that
 were tried, the cheaper one where several do as well (what AutoThink, Tu et al. 2025, arXiv 2505.10832, and Adaptive
 Deep Reasoning, Wang et al. 2025, arXiv 2505.20101, train a model to do). After `think`, what the question plainly
-demands of the answer's form is checked by rule, and what is not kept is put right once.
+demands of the answer's form is checked by rule, and what is not kept is put right once. Or a cheap strategy goes first,
+and where the model is not sure enough of its answer (arXiv 2207.05221, 2504.06564), another one follows; where it is
+still not sure, it says that it does not know.
 
 Deviations: the papers train the choice into a classifier or the model; here it is looked up, so that no training is
 needed, and the gates and outcomes in the trace are what such a classifier would learn from.
@@ -17,15 +19,18 @@ from typing import Any, Literal, TypedDict
 from langgraph.graph import END, START, StateGraph
 from pydantic import Field
 
+from maieutic.agents.confidence import Confidence
 from maieutic.agents.registry import make_agent
 from maieutic.agents.solver import unaided
 from maieutic.agents.speech import Solution
 from maieutic.context import Context
-from maieutic.errors import UserError
+from maieutic.errors import ModelError, UserError
 from maieutic.graphs import self_consistency
+from maieutic.graphs.certainty import CertaintySettings, abstains_below, agreed, role_of
 from maieutic.graphs.choosing import best, fared, inputs
-from maieutic.graphs.graph import GraphSettings, add_node
+from maieutic.graphs.graph import add_node
 from maieutic.memory.outcomes import Outcomes
+from maieutic.tasks.abstention import abstains
 from maieutic.tasks.constraints import Constraint, constraints, response, violations
 from maieutic.types import Sampling
 
@@ -39,11 +44,17 @@ _WORK = re.compile(
 )
 
 
-class Settings(GraphSettings):
+class Settings(CertaintySettings):
     strategy: Strategy | None = None
     """One strategy for every question; None decides for each."""
-    mode: Literal["rule", "self", "outcomes"] = "rule"
-    """Who decides: rules, the model itself (only whether to think), or how strategies fared on questions like it."""
+    mode: Literal["rule", "self", "outcomes", "confidence"] = "rule"
+    """Who decides: rules, the model itself (only whether to think), how strategies fared on questions like it, or how
+    sure the model is of a first answer."""
+    first: Strategy = "direct"
+    second: Strategy = "vote"
+    """With `mode=confidence`: what is tried first, and what follows where the model is not sure enough of it."""
+    answer_from: float = Field(default=0.8, ge=0, le=1)
+    """How sure is sure enough."""
     strategies: tuple[Strategy, ...] = ("direct", "greedy", "think", "tool", "vote")
     """Those that may be chosen by outcomes."""
     outcomes: str | None = None
@@ -65,12 +76,14 @@ class Settings(GraphSettings):
     solver: str = "solver"
     selector: str = "selector"
     reviser: str = "reviser"
+    rater: str = "rater"
     """Agents by name or `package.module:name`."""
 
 
 class State(TypedDict, total=False):
     strategy: str
     solution: str
+    abstained: bool
 
 
 def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
@@ -86,6 +99,8 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
             return {"strategy": settings.strategy}
         if settings.mode == "outcomes" and store is not None:
             return {"strategy": await _by_outcomes(ctx, store, settings)}
+        if settings.mode == "confidence":
+            return await _by_confidence(ctx, strategies, settings)
         if settings.mode == "self":
             said = await selector(ctx)
             chosen = settings.default if said.think is None else "think" if said.think else "direct"
@@ -97,14 +112,20 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
         return {"strategy": chosen}
 
     async def answer(state: State, ctx: Context) -> dict[str, Any]:
-        return {"solution": ctx.keep(await strategies.follow(ctx, state["strategy"]))}
+        if "solution" in state:  # the first answer, of which the model was sure enough
+            return {}
+        solution, sure = await strategies.follow(ctx, state["strategy"])
+        if settings.abstain_below is not None and sure is None:
+            sure = await strategies.sureness(ctx, solution)
+        return {"solution": ctx.keep(solution), "abstained": abstains_below(ctx, sure, settings.abstain_below)}
 
     async def check(state: State, ctx: Context) -> dict[str, Any]:
         await _complied(ctx, reviser, ctx.recall(state["solution"], Solution))
         return {}
 
     def after(state: State) -> str:
-        return "check" if settings.check and state["strategy"] not in ("direct", "vote") else END
+        plain = state["strategy"] in ("direct", "vote") or state.get("abstained", False)
+        return END if plain or not settings.check else "check"
 
     graph = StateGraph(State, context_schema=Context)
     add_node(graph, "decide", decide)
@@ -126,20 +147,33 @@ class _Strategies:
         self._tools, self._thinker = make_agent(settings.solver), unaided(make_agent(settings.solver))
         self._greedy = unaided(make_agent(settings.solver, Sampling(temperature=0.0)))
         self._sampled = unaided(make_agent(settings.solver, Sampling(temperature=self._vote.temperature)))
+        self._rater, self._calibrator = make_agent(settings.rater), settings.calibrator()
 
-    async def follow(self, ctx: Context, strategy: str) -> Solution:
-        """Answer by `strategy`, and propose the answer."""
+    async def follow(self, ctx: Context, strategy: str) -> tuple[Solution, Confidence | None]:
+        """Answer by `strategy`, and propose the answer; a vote's share is the confidence in it."""
         if strategy == "vote":
             tally = await self_consistency.poll(ctx, self._sampled, self._vote)
             best_ = ctx.run.best
             assert best_ is not None  # the poll has proposed what leads, or the first sample
-            return tally.winner or Solution(best_.text, best_.answer, best_.call_id or "vote")
+            voted = agreed(ctx, role_of(self._sampled), tally, self._calibrator)
+            return tally.winner or Solution(best_.text, best_.answer, best_.call_id or "vote"), voted
         if strategy == "tool" and not ctx.tools:
             raise UserError("The strategy tool needs a tool: give the run one, such as --tool python.")
         agents = {"direct": self._responder, "greedy": self._greedy, "think": self._thinker, "tool": self._tools}
         solution: Solution = await agents[strategy](ctx)
         ctx.propose(solution.proposal)
-        return solution
+        return solution, None
+
+    async def sureness(self, ctx: Context, solution: Solution) -> Confidence | None:
+        """How sure the model is of a solution; None where there is no answer to be sure of, or it can't be asked."""
+        if solution.answer is None or abstains(solution.answer):
+            return None
+        try:
+            sure: Confidence = await self._rater(ctx, solution, self._calibrator, ())
+        except ModelError as error:
+            ctx.record("error", error=f"{type(error).__name__}: {error}")
+            return None
+        return sure
 
 
 def features_of(ctx: Context) -> dict[str, Any]:
@@ -175,6 +209,17 @@ async def _by_outcomes(ctx: Context, store: Outcomes, settings: Settings) -> str
     seen = inputs(found, least=settings.least, margin=settings.margin, threshold=settings.threshold)
     ctx.gate("strategy", chosen or settings.default, mode="outcomes", looked_up=chosen is not None, **seen)
     return chosen or settings.default
+
+
+async def _by_confidence(ctx: Context, strategies: _Strategies, settings: Settings) -> dict[str, Any]:
+    """Try the first strategy, and stay with it where the model is sure enough; a missing confidence is not enough."""
+    solution, sure = await strategies.follow(ctx, settings.first)
+    sure = sure or await strategies.sureness(ctx, solution)
+    value = sure.value if sure else None
+    enough = value is not None and value >= settings.answer_from
+    chosen = settings.first if enough else settings.second
+    ctx.gate("strategy", chosen, mode="confidence", first=settings.first, confidence=value, least=settings.answer_from)
+    return {"strategy": chosen, **({"solution": ctx.keep(solution)} if enough else {})}
 
 
 async def _complied(ctx: Context, reviser: Any, draft: Solution) -> None:

@@ -1,7 +1,7 @@
 """Votes over answers that are compared by type, never by the similarity of whole replies."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from maieutic.agents.speech import Solution
 from maieutic.tasks.abstention import abstains
@@ -18,10 +18,13 @@ class Tally:
 
     Solutions without a readable answer of the task's type are abstentions, and so are those that say "I don't know":
     they are counted, and they vote for nothing.
+
+    `weights` are those of the groups, where votes do not all weigh the same: then the weightiest group comes first.
     """
 
     groups: tuple[tuple[Solution, ...], ...]
     abstained: int
+    weights: tuple[float, ...] | None = None
 
     @classmethod
     def of(cls, solutions: Sequence[Solution], answer_type: AnswerType) -> "Tally":
@@ -45,6 +48,34 @@ class Tally:
     def unanimous(self) -> bool:
         return len(self.groups) == 1 and self.abstained == 0
 
+    @property
+    def voters(self) -> list[Solution]:
+        """The solutions that voted, group by group."""
+        return [solution for group in self.groups for solution in group]
+
+    @property
+    def share(self) -> float | None:
+        """The winner's share of the votes and abstentions, by weight where there are weights; None without a vote."""
+        if not self.groups:
+            return None
+        weights = self.weights or tuple(map(len, self.groups))
+        votes = sum(map(len, self.groups))
+        return weights[0] / sum(weights) * votes / (votes + self.abstained)
+
+    def weighed(self, weights: Mapping[str, float | None]) -> "Tally":
+        """The same groups by the sums of their votes' `weights`, which are named by call.
+
+        A vote without a weight weighs as much as the others in the mean, so that what is missing neither adds nor takes
+        away; where none has one, or all are zero, the votes are counted as they were.
+        """
+        known = [weight for voter in self.voters if (weight := weights.get(voter.call_id)) is not None]
+        if not sum(known):
+            return self
+        mean = sum(known) / len(known)
+        sums = [sum(_or(weights.get(solution.call_id), mean) for solution in group) for group in self.groups]
+        order = sorted(range(len(sums)), key=lambda i: -round(sums[i], 9))
+        return replace(self, groups=tuple(self.groups[i] for i in order), weights=tuple(sums[i] for i in order))
+
     def counts(self) -> dict[str, int]:
         """Votes by answer, as the answer was first written."""
         return {str(members[0].answer): len(members) for members in self.groups}
@@ -58,3 +89,7 @@ class Tally:
         lead, second = (len(g) for g in (*self.groups[:2], (), ())[:2])
         short = second + remaining - lead + (not ordered and remaining > 0)
         return max(0, min(remaining, -(-short // 2)))
+
+
+def _or(weight: float | None, instead: float) -> float:
+    return instead if weight is None else weight
