@@ -1,6 +1,5 @@
 """`maieutic collect`: many tasks, recorded, and safe to start again."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +16,7 @@ def collect(
         str, typer.Argument(metavar="TASKS", help='A JSONL file, or an environment such as "env:rg/chain_sum?n=100".')
     ],
     options: "RunOptions",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all of it goes; the same one again goes on.")],
+    out: Annotated[str, typer.Option(metavar="DIR|URL", help="Where all of it goes; the same one again goes on.")],
     samples: Annotated[int, typer.Option(metavar="N", help="Runs of each task.")] = 1,
     concurrency: Annotated[int, typer.Option(metavar="N", help="Runs under way at once.")] = 8,
     shard: Annotated[

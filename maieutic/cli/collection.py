@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from maieutic.cli.codes import FAILED, INTERRUPTED, WRONG_REQUEST
@@ -23,7 +22,7 @@ class Wanted:
 
     tasks: str
     options: RunOptions
-    out: Path
+    out: str
     samples: int
     concurrency: int
     limit: int | None

@@ -12,10 +12,10 @@ LOCK = ".lock"
 
 
 @contextmanager
-def claimed(out: Path) -> Iterator[None]:
+def claimed(out: Path, name: str = LOCK) -> Iterator[None]:
     """Hold the directory for this process. UserError where another one has it."""
     try:
-        lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(out / name, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UserError(f"{out} can't be written to ({error.strerror}): give another directory.") from error
     try:

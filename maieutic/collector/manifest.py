@@ -14,6 +14,7 @@ from maieutic.tasks.task import Task
 
 FILE = "collect.json"
 FORMAT_VERSION = 1
+_MARKS = (LOCK, ".remote.lock", ".remote.json")
 _GROWS = ("source", "samples", "tasks", "created", "format")  # what a later start may change; tasks only by adding
 
 
@@ -50,7 +51,7 @@ def refuse_foreign(out: Path) -> None:
     """UserError where `out` is something else than a collection, an empty directory or nothing yet."""
     if not out.exists() or (out / FILE).exists():
         return
-    if not out.is_dir() or any(path.is_file() and path.name != LOCK for path in out.rglob("*")):
+    if not out.is_dir() or any(path.is_file() and path.name not in _MARKS for path in out.rglob("*")):
         raise UserError(f"{out} is there and is not a collection: give a new directory, or an empty one.")
 
 

@@ -53,16 +53,14 @@ def shards_in(out: Path) -> list[Path]:
     return sorted(path for path in Path(out).glob(_PATTERN) if _FOLDER.fullmatch(path.name) and path.is_dir())
 
 
-def place(out: Path, shard: Shard | None) -> Path:
-    """The folder to collect into. Raises UserError where `out` was divided otherwise."""
-    begun = {int(_FOLDER.fullmatch(path.name)[2]) for path in shards_in(out)}  # type: ignore[index]
-    if shard is None:
-        if begun:
-            raise UserError(f"{out} holds shards of {max(begun)}: give --shard I/{max(begun)}, or another directory.")
-        return out
-    if (out / "collect.json").exists():
+def refuse_mixture(out: str | Path, names: Iterable[str], shard: Shard | None) -> None:
+    """UserError where `out`, in which these `names` are, was divided otherwise."""
+    names = set(names)
+    begun = {int(found[2]) for name in names if (found := _FOLDER.fullmatch(name))}
+    if shard is None and begun:
+        raise UserError(f"{out} holds shards of {max(begun)}: give --shard I/{max(begun)}, or another directory.")
+    if shard is not None and "collect.json" in names:
         raise UserError(f"{out} was started without shards: leave --shard out, or give another directory.")
-    if begun - {shard.of}:
+    if shard is not None and begun - {shard.of}:
         other = max(begun - {shard.of})
         raise UserError(f"{out} holds shards of {other}: give --shard I/{other}, or another directory.")
-    return out / shard.folder

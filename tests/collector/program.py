@@ -3,7 +3,6 @@
 import asyncio
 import random
 import sys
-from pathlib import Path
 
 from maieutic.collector import Progress, collect, stop_on_signals
 from maieutic.llm.scripted import ScriptedModel
@@ -24,7 +23,7 @@ async def main() -> None:
     tasks = [Task(id=f"task-{i}", question=f"Question {i}?", gold="1") for i in range(int(sys.argv[2]))]
     async with stop_on_signals() as stop:
         done = await collect(
-            tasks, out=Path(sys.argv[1]), model=ScriptedModel(answer), concurrency=4, on_progress=report, stop=stop
+            tasks, out=sys.argv[1], model=ScriptedModel(answer), concurrency=4, on_progress=report, stop=stop
         )
     print(done.stopped or "finished")
 

@@ -39,7 +39,8 @@ def finish(out: Path) -> str:
 
 
 def whole_lines(out: Path) -> list[str]:
-    text = (out / "results.jsonl").read_text()
+    path = out / "results.jsonl"
+    text = path.read_text() if path.exists() else ""
     return text[: text.rfind("\n") + 1].splitlines()
 
 
