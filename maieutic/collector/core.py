@@ -68,9 +68,9 @@ async def collect(
 
     `out` then holds collect.json (what was asked), traces/, results.jsonl (a line for each finished run) and
     failures.jsonl (runs that raised). Where `out` is a URL (s3://…), they are made in a folder here, the report's
-    `out`, and uploaded every `checkpoint` seconds and at the end. Starting again with the same `out` goes on: what is done
-    stays, what failed is tried again, and more samples or more tasks may be asked for. Setting `stop`, or cancelling,
-    cancels the runs under way and leaves `out` ready to go on.
+    `out`, and uploaded every `checkpoint` seconds and at the end. Starting again with the same `out` goes on: what is
+    done stays, what failed is tried again, and more samples or more tasks may be asked for. Setting `stop`, or
+    cancelling, cancels the runs under way and leaves `out` ready to go on.
 
     Raises UserError where something can't be done as written, another start differs in what it asks, or the directory
     is in use; TraceError when the disk takes no more. A single run's failure is not raised but counted. A server that
