@@ -2,124 +2,49 @@
 
 import asyncio
 import hashlib
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from maieutic.budget import Budget
 from maieutic.collector.claim import claimed
+from maieutic.collector.job import Job
 from maieutic.collector.ledger import Ledger, Row, read_failures, read_results
-from maieutic.collector.manifest import Manifest, fingerprints, refuse_foreign, settle
+from maieutic.collector.manifest import Manifest, refuse_foreign, settle
 from maieutic.collector.place import opened
 from maieutic.collector.remote import EVERY
 from maieutic.collector.report import CollectReport, Meter, Progress
 from maieutic.collector.rows import FailureRow, Key, ResultRow
-from maieutic.collector.shard import Shard
-from maieutic.errors import ModelError, TraceError, UserError
-from maieutic.graphs.registry import load_graph
-from maieutic.llm.model import Model
-from maieutic.runner import Runner, open_runner
-from maieutic.settings import Settings
-from maieutic.tasks.source import load_tasks
+from maieutic.errors import ModelError, TraceError
+from maieutic.runner import Runner
 from maieutic.tasks.task import Task
-from maieutic.tools.tool import Tool
-from maieutic.tools.toolset import Toolset
 from maieutic.trace.reader import TraceReader
-from maieutic.types import Sampling
 
 PATIENCE = 20  # failures in a row, of a server that does not answer, before giving up
 
 OnProgress = Callable[[Progress], None]
 
 
-async def collect(
-    source: str | Path | Sequence[Task],
-    *,
+async def carry_out(
+    job: Job,
     out: str | Path,
-    graph: str = "direct",
-    model: str | Model | None = None,
-    samples: int = 1,
-    concurrency: int = 8,
-    seed: int = 0,
-    tools: Iterable[str | Tool | Toolset] = (),
-    budget: Budget | None = None,
-    sampling: Sampling = Sampling(),
-    graph_settings: Mapping[str, Any] | None = None,
-    limit: int | None = None,
+    concurrency: int,
+    *,
     on_progress: OnProgress | None = None,
-    settings: Settings | None = None,
     stop: asyncio.Event | None = None,
-    sandbox: str | None = None,
-    unsafe_local: bool = False,
-    approve: Iterable[str] = (),
-    oracle: bool = False,
-    shard: str | None = None,
     checkpoint: float = EVERY,
 ) -> CollectReport:
-    """Run `graph` on every task of `source`, `samples` times each, and record everything under the directory `out`.
-
-    `source` is a task file, an environment ("env:rg/chain_sum?n=100&seed=7"), or tasks. At most `concurrency` runs
-    are under way at once; `budget` is each run's. `limit` takes only the first so many tasks. A run's seed follows
-    from (`seed`, task id, sample) alone. `shard`, such as "3/16", takes that part of the tasks, into a folder of its
-    own in `out`. `sandbox`, `unsafe_local`, `approve` and `oracle` are as in `open_runner`.
-
-    `out` then holds collect.json (what was asked), traces/, results.jsonl (a line for each finished run) and
-    failures.jsonl (runs that raised). Where `out` is a URL (s3://…), they are made in a folder here, the report's
-    `out`, and uploaded every `checkpoint` seconds and at the end. Starting again with the same `out` goes on: what is
-    done stays, what failed is tried again, and more samples or more tasks may be asked for. Setting `stop`, or
-    cancelling, cancels the runs under way and leaves `out` ready to go on.
-
-    Raises UserError where something can't be done as written, another start differs in what it asks, or the directory
-    is in use; TraceError when the disk takes no more. A single run's failure is not raised but counted. A server that
-    stops answering ends the collection early: `stopped` of the report says so.
-    """
-    _check(samples=samples, concurrency=concurrency, limit=limit)
-    part = None if shard is None else Shard.parse(shard)
-    tools = list(tools)
-    tasks, problems = await _load(source)
-    tasks = tasks[:limit] if part is None else part.of_tasks(tasks[:limit])
-    compiled = load_graph(graph, graph_settings)
-    options: dict[str, Any] = {"model": model, "tools": tools, "budget": budget, "sampling": sampling}
-    options |= {"sandbox": sandbox, "unsafe_local": unsafe_local, "approve": approve, "oracle": oracle}
-    async with opened(out, part, checkpoint) as folder:
+    """Do what is left of a job. The parameters and errors are those of `collect`."""
+    tasks, problems = await job.tasks()
+    graph = job.load_graph()
+    async with opened(out, job.shard, checkpoint) as folder:
         refuse_foreign(folder)
-        async with open_runner(compiled, **options, settings=settings, traces=folder / "traces") as runner:
-            asked = Manifest(
-                source=str(source) if isinstance(source, str | Path) else "tasks",
-                tasks=fingerprints(tasks),
-                graph=graph,
-                graph_settings=compiled.settings.model_dump(mode="json"),
-                model=runner.models[""].model.name,
-                tools=[one if isinstance(one, str) else one.name for one in tools],
-                sampling=asdict(sampling),
-                budget=asdict(budget or Budget()),
-                samples=samples,
-                seed=seed,
-                created=time.time(),
-                oracle=oracle,
-                shard=None if part is None else str(part),
-            )
+        async with job.open_runner(graph, folder / "traces") as runner:
+            asked = job.manifest(runner, tasks)
             with claimed(folder):
                 settle(folder, asked)
                 collection = _Collection(runner, tasks, asked, folder, on_progress)
                 stopped = await collection.run(concurrency, stop or asyncio.Event())
     return collection.report(problems, stopped)
-
-
-def _check(**numbers: int | None) -> None:
-    for name, value in numbers.items():
-        if value is not None and value < 1:
-            raise UserError(f"{name} is {value}: give a number from 1.")
-
-
-async def _load(source: str | Path | Sequence[Task]) -> tuple[list[Task], list[str]]:
-    if not isinstance(source, str | Path):
-        return list(source), []
-    tasks, problems = await asyncio.to_thread(load_tasks, str(source))
-    return tasks, [str(problem) for problem in problems]
 
 
 class _ServerGone(Exception):

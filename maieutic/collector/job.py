@@ -1,0 +1,112 @@
+"""A job: what is asked of a collection, apart from how it is carried out. It can be sent to another process."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maieutic.budget import Budget
+from maieutic.collector.manifest import Manifest, fingerprints
+from maieutic.collector.shard import Shard
+from maieutic.errors import UserError
+from maieutic.graphs.graph import Graph
+from maieutic.graphs.registry import load_graph
+from maieutic.llm.model import Model
+from maieutic.runner import Runner, open_runner
+from maieutic.settings import Settings
+from maieutic.tasks.source import load_tasks
+from maieutic.tasks.task import Task
+from maieutic.tools.tool import Tool
+from maieutic.tools.toolset import Toolset
+from maieutic.types import Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The fields are those of `maieutic.collector.collect`. Raises UserError for numbers that can't be."""
+
+    source: str | Path | Sequence[Task]
+    graph: str = "direct"
+    model: str | Model | None = None
+    samples: int = 1
+    seed: int = 0
+    tools: tuple[str | Tool | Toolset, ...] = ()
+    budget: Budget | None = None
+    sampling: Sampling = Sampling()
+    graph_settings: Mapping[str, Any] = field(default_factory=dict)
+    limit: int | None = None
+    settings: Settings | None = None
+    sandbox: str | None = None
+    unsafe_local: bool = False
+    approve: tuple[str, ...] = ()
+    oracle: bool = False
+    shard: Shard | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "limit"):
+            refuse_below_one(name, getattr(self, name))
+
+    @classmethod
+    def of(cls, **asked: Any) -> "Job":
+        """The job of `collect`'s own arguments."""
+        made = {name: tuple(asked.get(name) or ()) for name in ("tools", "approve")}
+        shard = asked.get("shard")
+        made |= {"shard": None if shard is None else Shard.parse(shard)}
+        return cls(**{**asked, **made, "graph_settings": dict(asked.get("graph_settings") or {})})
+
+    async def tasks(self) -> tuple[list[Task], list[str]]:
+        """The tasks of this shard, and a sentence for each line of the task file that can't be used."""
+        tasks, problems = await self._loaded()
+        tasks = tasks[: self.limit]
+        return (tasks if self.shard is None else self.shard.of_tasks(tasks)), problems
+
+    def load_graph(self) -> Graph:
+        """The graph, compiled. Raises UserError for a name or setting that is wrong."""
+        return load_graph(self.graph, self.graph_settings)
+
+    def open_runner(self, graph: Graph, traces: Path) -> AbstractAsyncContextManager[Runner]:
+        return open_runner(
+            graph,
+            model=self.model,
+            tools=self.tools,
+            budget=self.budget,
+            sampling=self.sampling,
+            settings=self.settings,
+            traces=traces,
+            sandbox=self.sandbox,
+            unsafe_local=self.unsafe_local,
+            approve=self.approve,
+            oracle=self.oracle,
+        )
+
+    def manifest(self, runner: Runner, tasks: Sequence[Task]) -> Manifest:
+        """What is written down of it, so that a later start can be told from another job."""
+        return Manifest(
+            source=str(self.source) if isinstance(self.source, str | Path) else "tasks",
+            tasks=fingerprints(tasks),
+            graph=self.graph,
+            graph_settings=runner.graph.settings.model_dump(mode="json"),
+            model=runner.models[""].model.name,
+            tools=[one if isinstance(one, str) else one.name for one in self.tools],
+            sampling=asdict(self.sampling),
+            budget=asdict(self.budget or Budget()),
+            samples=self.samples,
+            seed=self.seed,
+            created=time.time(),
+            oracle=self.oracle,
+            shard=None if self.shard is None else str(self.shard),
+        )
+
+    async def _loaded(self) -> tuple[list[Task], list[str]]:
+        if not isinstance(self.source, str | Path):
+            return list(self.source), []
+        tasks, problems = await asyncio.to_thread(load_tasks, str(self.source))
+        return tasks, [str(problem) for problem in problems]
+
+
+def refuse_below_one(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise UserError(f"{name} is {value}: give a number from 1.")
