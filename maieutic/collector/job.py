@@ -52,10 +52,14 @@ class Job:
     @classmethod
     def of(cls, **asked: Any) -> "Job":
         """The job of `collect`'s own arguments."""
-        made = {name: tuple(asked.get(name) or ()) for name in ("tools", "approve")}
-        shard = asked.get("shard")
-        made |= {"shard": None if shard is None else Shard.parse(shard)}
-        return cls(**{**asked, **made, "graph_settings": dict(asked.get("graph_settings") or {})})
+        shard, approve = asked.get("shard"), asked.get("approve") or ()
+        made: dict[str, Any] = {
+            "tools": tuple(asked.get("tools") or ()),
+            "approve": (approve,) if isinstance(approve, str) else tuple(approve),
+            "graph_settings": dict(asked.get("graph_settings") or {}),
+            "shard": None if shard is None else Shard.parse(shard),
+        }
+        return cls(**{**asked, **made})
 
     async def tasks(self) -> tuple[list[Task], list[str]]:
         """The tasks of this shard, and a sentence for each line of the task file that can't be used."""
