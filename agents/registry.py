@@ -20,6 +20,7 @@ SHIPPED = {
     "critic": "maieutic.agents.critic:Critic",
     "debater": "maieutic.agents.debater:Debater",
     "decomposer": "maieutic.agents.analyst:Decomposer",
+    "deconstructor": "maieutic.agents.deconstructor:Deconstructor",
     "executor": "maieutic.agents.guided:executor",
     "judge": "maieutic.agents.judge:Judge",
     "learner": "maieutic.agents.guided:learner",

@@ -19,6 +19,7 @@ SHIPPED = (
     "controller",
     "critique",
     "debate",
+    "deconstruct",
     "deep_research",
     "deepening",
     "direct",
