@@ -1,8 +1,9 @@
 """Take the question apart in fifteen sections, answer at the end, and on request check the assumptions.
 
-REAP (Lingo et al. 2024, arXiv 2409.09415): one prompt that forces a literal reading, a list of features, a ledger of facts and
-deductions, several solutions and a reflection before the answer. Sections that are missing are asked for once. Beyond
-the paper, a critic may read the ledger, the reflection and the answer, and a refiner repairs what it rejects.
+REAP (Lingo et al. 2024, arXiv 2409.09415): one prompt that forces a literal reading, a list of features, a ledger of
+facts and deductions, several solutions and a reflection before the answer. Sections that are missing are asked for
+once. Beyond the paper, a critic may read the ledger, the reflection and the answer, and a refiner repairs what it
+rejects.
 """
 
 from typing import Any, TypedDict
