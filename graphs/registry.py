@@ -31,6 +31,7 @@ SHIPPED = (
     "self_consistency",
     "self_rag",
     "sim_rag",
+    "speculative",
     "sql_explore",
     "strategist",
     "three_ways",

@@ -26,6 +26,7 @@ TOOLLESS = {
     "deepening",
     "peers",
     "rethink",
+    "speculative",
 }
 """Graphs that offer no tools, whatever the run has."""
 
