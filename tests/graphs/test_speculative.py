@@ -139,6 +139,12 @@ async def test_a_large_model_that_fails_leaves_the_small_ones_words(ask: Ask, tm
     assert [gate["decision"] for gate in gates(tmp_path)] == ["failed"]
 
 
+async def test_what_a_model_shows_behind_the_end_of_a_paragraph_is_dropped(ask: Ask) -> None:
+    result, small, _ = await play(ask, [f"{OPENED}\n\nWait,", piece("Then 8 - 1"), END], [])
+    assert result.text == f"{OPENED}\n\nThen 8 - 1{END}"
+    assert prompt(small, 1).endswith(f"{OPENED}\n\n")
+
+
 async def test_a_turn_that_ends_by_itself_ends_the_thought(ask: Ask) -> None:
     """The end of a turn and the end of a paragraph have the same finish reason."""
     ended = Completion("Answer: 7", finish_reason="stop", token_ids=(*encode("Answer: 7"), MESSAGE_END))
