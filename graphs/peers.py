@@ -1,4 +1,4 @@
-"""Several peers think at once, now and then sum up and read what others found, and think on; then a vote
+"""Several peers think at once, now and then sum up and read what others found, and think on; then a vote.
 
 Learning from Peers (LeaP): Luo et al. 2025, arXiv 2505.07787. In its true form a thought is interrupted and goes on
 token by token (`form=continuation`); for models that don't allow it, each turn is a call of its own that begins from
