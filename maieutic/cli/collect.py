@@ -19,6 +19,12 @@ def collect(
     out: Annotated[str, typer.Option(metavar="DIR|URL", help="Where all of it goes; the same one again goes on.")],
     samples: Annotated[int, typer.Option(metavar="N", help="Runs of each task.")] = 1,
     concurrency: Annotated[int, typer.Option(metavar="N", help="Runs under way at once.")] = 8,
+    stop_group_at: Annotated[
+        int | None, typer.Option(metavar="N", help="No more runs of a task once so many are correct.")
+    ] = None,
+    stop_group_agreed: Annotated[
+        int | None, typer.Option(metavar="N", help="No more runs of a task whose first N answers agree.")
+    ] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Take part I (from 0) of N of the tasks, as in a Slurm array.")
     ] = None,
@@ -29,5 +35,5 @@ def collect(
     """Run a graph on every task and record it all."""
     from maieutic.cli.collection import Wanted, run_collection
 
-    wanted = Wanted(tasks, options, out, samples, concurrency, limit, shard)
+    wanted = Wanted(tasks, options, out, samples, concurrency, limit, shard, stop_group_at, stop_group_agreed)
     raise typer.Exit(run_collection(wanted, json, quiet))

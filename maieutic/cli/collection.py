@@ -27,6 +27,8 @@ class Wanted:
     concurrency: int
     limit: int | None
     shard: str | None
+    stop_group_at: int | None
+    stop_group_agreed: int | None
 
 
 def run_collection(wanted: Wanted, as_json: bool, quiet: bool) -> int:
@@ -68,6 +70,8 @@ async def _collect(wanted: Wanted, quiet: bool) -> tuple[CollectReport, bool]:
                 graph_settings=options.graph_settings,
                 limit=wanted.limit,
                 shard=wanted.shard,
+                stop_group_at=wanted.stop_group_at,
+                stop_group_agreed=wanted.stop_group_agreed,
                 on_progress=show,
                 settings=settings,
                 stop=stop,
@@ -97,6 +101,8 @@ def in_words(report: CollectReport) -> str:
         lines.append(said + right)
     if summary.partial:
         lines.append(f"partial: {summary.partial} runs ended before their graph did")
+    if report.left_out:
+        lines.append(f"left out: {report.left_out} runs whose group had ended early")
     if report.failed:
         lines.append(f"failed: {report.failed} runs; the same command tries them again")
         lines += [f"  {n} × {message}" for message, n in report.failures.items()]

@@ -3,14 +3,17 @@
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from maieutic.collector.agenda import Agenda, Attempt
 from maieutic.collector.claim import claimed
 from maieutic.collector.job import Job
-from maieutic.collector.ledger import Ledger, Row, read_failures, read_results
+from maieutic.collector.ledger import Ledger, Row, read_failures, read_groups, read_results
 from maieutic.collector.manifest import Manifest, refuse_foreign, settle
+from maieutic.collector.pace import Pace
 from maieutic.collector.place import opened
+from maieutic.collector.pool import Pool
 from maieutic.collector.remote import EVERY
 from maieutic.collector.report import CollectReport, Meter, Progress
 from maieutic.collector.rows import FailureRow, Key, ResultRow
@@ -42,8 +45,8 @@ async def carry_out(
             asked = job.manifest(runner, tasks)
             with claimed(folder):
                 settle(folder, asked)
-                collection = _Collection(runner, tasks, asked, folder, on_progress)
-                stopped = await collection.run(concurrency, stop or asyncio.Event())
+                collection = _Collection(job, runner, tasks, asked, folder, on_progress)
+                stopped = await collection.run(Pace(concurrency), stop or asyncio.Event())
     return collection.report(problems, stopped)
 
 
@@ -55,33 +58,47 @@ class _Collection:
     """One start: what is still to do, and how it is going."""
 
     def __init__(
-        self, runner: Runner, tasks: list[Task], asked: Manifest, out: Path, on_progress: OnProgress | None
+        self,
+        job: Job,
+        runner: Runner,
+        tasks: list[Task],
+        asked: Manifest,
+        out: Path,
+        on_progress: OnProgress | None,
     ) -> None:
+        self._job = job
         self._runner = runner
         self._tasks = tasks
         self._asked = asked
         self._out = out
         self._on_progress = on_progress
         self._done: set[Key] = set()
+        self._runs: set[str] = set()
+        self._earlier: list[ResultRow] = []  # kept only where groups may end early
+        self._groups: set[str] = set()
         self._failed: Counter[Key] = Counter()
         self._recovered = 0
         self._silent = 0
+        self._group = job.group()
         self.meter = Meter(len(tasks) * asked.samples)
 
-    async def run(self, concurrency: int, stop: asyncio.Event) -> str | None:
+    async def run(self, pace: Pace, stop: asyncio.Event) -> str | None:
         """Do what is left; the sentence that says why it ended early, or None."""
-        ledger = Ledger(self._out, self._on_disk)
+        self._ledger = Ledger(self._out, self._report)
         self._look_back()
-        async with ledger.writing():
+        async with self._ledger.writing():
             for row in await asyncio.to_thread(self._recover):
-                ledger.add(row)
+                self._note(row)
+                self._ledger.add(row)
+            asked = self._asked
+            self._agenda = Agenda(self._tasks, asked.samples, self._job.group_stop, self._done, self._earlier)
+            self._earlier = []
             self._report([])
-            keys = self._keys()
-            workers = {asyncio.create_task(self._work(keys, ledger)) for _ in range(concurrency)}
             try:
-                ended, what, detail = await _until_done(workers, stop), "Interrupted", ""
+                ended, what, detail = await Pool(self._agenda, pace, self._work).run(stop), "Interrupted", ""
             except _ServerGone as gone:
-                ended, what, detail = False, f"The server of {self._asked.model} stopped answering", f" ({gone})"
+                ended, what, detail = False, f"The server of {asked.model} stopped answering", f" ({gone})"
+            self._close_groups()
         if ended:
             return None
         return f"{what} after {self.meter.tally.n} results{detail}; start the same command again to go on."
@@ -100,56 +117,65 @@ class _Collection:
             seconds=meter.seconds,
             problems=problems,
             stopped=stopped,
+            left_out=self._agenda.left_out,
         )
 
     def _look_back(self) -> None:
         """Take in what earlier starts did."""
         for row in read_results(self._out):
-            self._done.add(row.key)
+            self._note(row)
             self.meter.tally.add(row)
         for failure in read_failures(self._out):
+            self._runs.add(failure.run_id)
             self._failed[failure.key] = max(self._failed[failure.key], failure.attempt + 1)
+        self._groups = {row.task for row in read_groups(self._out)}
+
+    def _note(self, row: ResultRow) -> None:
+        self._done.add(row.key)
+        self._runs.add(row.run_id)
+        if self._job.group_stop:
+            self._earlier.append(row)
 
     def _recover(self) -> list[ResultRow]:
         """Rows of runs that ended, on disk, just before their process was killed; not of those that were cut short."""
         traces = self._runner.store.root
         if not any(traces.iterdir()):
             return []
-        known = {row.run_id for row in read_results(self._out)} | {row.run_id for row in read_failures(self._out)}
-        found = []
+        found, done = [], set(self._done)
         with TraceReader(traces, skip_damaged=True) as reader:
             for run in reader.runs():
                 key = (run.task_key, run.sample)
-                if run.finished is None or run.partial or run.run_id in known or key in self._done:
+                if run.finished is None or run.partial or run.run_id in self._runs or key in done:
                     continue
                 found.append(ResultRow.recovered(reader.run(run.run_id)))
-                self._done.add(key)
+                done.add(key)
         self._recovered = len(found)
         return found
 
-    def _keys(self) -> Iterator[tuple[Task, int]]:
-        """What is to do, in order; samples of a task are neighbours, so that a server can share their prompt."""
-        for task in self._tasks:
-            for sample in range(self._asked.samples):
-                if (task.id, sample) not in self._done:
-                    yield task, sample
+    async def _work(self, attempt: Attempt) -> None:
+        (task, sample), row = attempt, None
+        number = self._failed[task.id, sample]
+        seed = _run_seed(self._asked.seed, task.id, sample)
+        running = self._runner.start(task, seed=seed, sample=sample, attempt=number, group=self._group)
+        try:
+            row = ResultRow.of(await running.result(), sample, number)
+        except TraceError:
+            raise
+        except Exception as error:  # an own graph, tool or verifier may raise anything, and other runs go on
+            self._ledger.add(FailureRow.of((task.id, sample), number, running.run_id, error))
+            self._listen(error)
+        else:
+            self._ledger.add(row)
+            self._silent = 0
+        self._agenda.ended(task.id, row)
+        self._close_groups()
 
-    async def _work(self, keys: Iterator[tuple[Task, int]], ledger: Ledger) -> None:
-        for task, sample in keys:
-            attempt = self._failed[task.id, sample]
-            running = self._runner.start(
-                task, seed=_run_seed(self._asked.seed, task.id, sample), sample=sample, attempt=attempt
-            )
-            try:
-                result = await running.result()
-            except TraceError:
-                raise
-            except Exception as error:  # an own graph, tool or verifier may raise anything, and other runs go on
-                ledger.add(FailureRow.of((task.id, sample), attempt, running.run_id, error))
-                self._listen(error)
-            else:
-                ledger.add(ResultRow.of(result, sample, attempt))
-                self._silent = 0
+    def _close_groups(self) -> None:
+        """Write down which groups have ended early since."""
+        for row in self._agenda.closed():
+            self.meter.total = len(self._tasks) * self._asked.samples - self._agenda.left_out
+            if row.task not in self._groups:
+                self._ledger.add(row)
 
     def _listen(self, error: Exception) -> None:
         """Raise _ServerGone once there have been too many failures in a row that no other task could avoid."""
@@ -159,9 +185,6 @@ class _Collection:
         self._silent += 1
         if self._silent >= PATIENCE:
             raise _ServerGone(str(error).rstrip("."))
-
-    def _on_disk(self, rows: list[Row]) -> None:
-        self._report(rows)
 
     def _report(self, rows: list[Row]) -> None:
         progress = self.meter.add(rows)
@@ -177,20 +200,3 @@ def _run_seed(seed: int, task: str, sample: int) -> int:
     """A 31-bit seed that a later start finds again."""
     digest = hashlib.blake2b(f"{seed}/{sample}/{task}".encode("utf-8", "surrogatepass"), digest_size=4).digest()
     return int.from_bytes(digest, "big") >> 1
-
-
-async def _until_done(workers: "set[asyncio.Task[None]]", stop: asyncio.Event) -> bool:
-    """Wait for all workers; False where `stop` was set first. What is still under way then is cancelled."""
-    halt = asyncio.create_task(stop.wait())
-    left = set(workers)
-    try:
-        while left and not halt.done():
-            done, _ = await asyncio.wait({*left, halt}, return_when=asyncio.FIRST_COMPLETED)
-            left -= done
-            for task in done:
-                task.result()
-        return not left
-    finally:
-        for task in (halt, *left):
-            task.cancel()
-        await asyncio.gather(halt, *left, return_exceptions=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maieutic.budget import Budget
+from maieutic.collector.groups import GroupStop
 from maieutic.collector.manifest import Manifest, fingerprints
 from maieutic.collector.shard import Shard
 from maieutic.errors import UserError
@@ -44,6 +45,7 @@ class Job:
     approve: tuple[str, ...] = ()
     oracle: bool = False
     shard: Shard | None = None
+    group_stop: GroupStop = GroupStop()
 
     def __post_init__(self) -> None:
         for name in ("samples", "limit"):
@@ -58,6 +60,7 @@ class Job:
             "approve": (approve,) if isinstance(approve, str) else tuple(approve),
             "graph_settings": dict(asked.get("graph_settings") or {}),
             "shard": None if shard is None else Shard.parse(shard),
+            "group_stop": GroupStop(asked.pop("stop_group_at", None), asked.pop("stop_group_agreed", None)),
         }
         return cls(**{**asked, **made})
 
@@ -66,6 +69,13 @@ class Job:
         tasks, problems = await self._loaded()
         tasks = tasks[: self.limit]
         return (tasks if self.shard is None else self.shard.of_tasks(tasks)), problems
+
+    def group(self) -> dict[str, Any] | None:
+        """What every run's header says of its group of attempts, where such groups may end early."""
+        stop = self.group_stop
+        if not stop:
+            return None
+        return {"samples": self.samples, "stop_group_at": stop.correct, "stop_group_agreed": stop.agreeing}
 
     def load_graph(self) -> Graph:
         """The graph, compiled. Raises UserError for a name or setting that is wrong."""
@@ -102,6 +112,8 @@ class Job:
             created=time.time(),
             oracle=self.oracle,
             shard=None if self.shard is None else str(self.shard),
+            stop_group_at=self.group_stop.correct,
+            stop_group_agreed=self.group_stop.agreeing,
         )
 
     async def _loaded(self) -> tuple[list[Task], list[str]]:
@@ -109,6 +121,9 @@ class Job:
             return list(self.source), []
         tasks, problems = await asyncio.to_thread(load_tasks, str(self.source))
         return tasks, [str(problem) for problem in problems]
+
+
+ARGUMENTS = {*Job.__dataclass_fields__, "stop_group_at", "stop_group_agreed"} - {"group_stop"}
 
 
 def refuse_below_one(name: str, value: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What has been done: `results.jsonl` and `failures.jsonl`, append-only and written in groups.
+"""What has been done: `results.jsonl`, `failures.jsonl` and `groups.jsonl`, append-only, many lines a write.
 
 A line is added only after its run's trace is on disk, and counts as done only once the line is on disk itself. What a
 kill tears off is a line that nobody was told of.
@@ -12,17 +12,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from maieutic.collector.rows import FailureRow, ResultRow
+from maieutic.collector.rows import FailureRow, GroupRow, ResultRow
 from maieutic.collector.shard import shards_in
 from maieutic.errors import TraceError
 
-RESULTS, FAILURES = "results.jsonl", "failures.jsonl"
+RESULTS, FAILURES, GROUPS = "results.jsonl", "failures.jsonl", "groups.jsonl"
 LATEST = 0.030  # seconds a line waits for company
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
-Row = ResultRow | FailureRow
-R = TypeVar("R", ResultRow, FailureRow)
+Row = ResultRow | FailureRow | GroupRow
+R = TypeVar("R", ResultRow, FailureRow, GroupRow)
 
 
 def read_results(out: Path) -> Iterator[ResultRow]:
@@ -40,11 +40,21 @@ def read_failures(out: Path) -> Iterator[FailureRow]:
         yield from _read(folder / FAILURES, FailureRow)
 
 
+def read_groups(out: Path) -> Iterator[GroupRow]:
+    """The groups of attempts that ended early."""
+    for folder in (Path(out), *shards_in(out)):
+        yield from _read(folder / GROUPS, GroupRow)
+
+
 class Ledger:
-    """Both files, open for appending by one process; `on_disk` is told of rows once they are durable."""
+    """The files, open for appending by one process; `on_disk` is told of rows once they are durable."""
 
     def __init__(self, out: Path, on_disk: Callable[[list[Row]], None]) -> None:
-        self._paths: dict[type[Row], Path] = {ResultRow: out / RESULTS, FailureRow: out / FAILURES}
+        self._paths: dict[type[Row], Path] = {
+            ResultRow: out / RESULTS,
+            FailureRow: out / FAILURES,
+            GroupRow: out / GROUPS,
+        }
         self._on_disk = on_disk
         self._rows: list[Row] = []
         self._wake = asyncio.Event()

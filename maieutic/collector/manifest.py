@@ -39,6 +39,8 @@ class Manifest:
     format: int = FORMAT_VERSION
     oracle: bool = False
     shard: str | None = None
+    stop_group_at: int | None = None
+    stop_group_agreed: int | None = None
 
 
 def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:

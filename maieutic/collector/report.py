@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maieutic.collector.rows import FailureRow, ResultRow
+from maieutic.collector.rows import FailureRow, GroupRow, ResultRow
 from maieutic.stats import Interval, clustered
 from maieutic.types import Outcome, Usage
 
@@ -59,7 +59,8 @@ class CollectReport:
     """What a start came to. `summary` is of all results in `out`; `new`, `failed` and `seconds` are of this start.
 
     `stopped` says in one sentence why it ended before its end, and is None where everything was tried. `problems` are
-    lines of the task file that could not be used, a sentence each.
+    lines of the task file that could not be used, a sentence each. `left_out` attempts were not needed, because their
+    groups ended early; `total` is without them.
     """
 
     out: Path
@@ -73,6 +74,7 @@ class CollectReport:
     seconds: float
     problems: list[str]
     stopped: str | None
+    left_out: int = 0
 
     @property
     def traces(self) -> Path:
@@ -136,11 +138,11 @@ class Meter:
     def seconds(self) -> float:
         return time.monotonic() - self._started
 
-    def add(self, rows: Iterable[ResultRow | FailureRow]) -> Progress:
+    def add(self, rows: Iterable[ResultRow | FailureRow | GroupRow]) -> Progress:
         for row in rows:
             if isinstance(row, FailureRow):
                 self.failures[row.message] += 1
-            else:
+            elif isinstance(row, ResultRow):
                 self.tally.add(row)
                 self.new += 1
         now = time.monotonic()

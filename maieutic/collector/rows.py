@@ -99,5 +99,27 @@ class FailureRow:
         return _line(self)
 
 
-def _line(row: ResultRow | FailureRow) -> bytes:
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """A group of attempts that ended early: a line of `groups.jsonl`. `left_out` samples were not needed, for `why`.
+
+    How often such a group was right says little of the model: it ended when it did because of its answers.
+    """
+
+    task: str
+    attempts: int
+    correct: int
+    left_out: int
+    why: str
+    time: float = field(default_factory=time.time)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "GroupRow":
+        return cls(**data)
+
+    def as_line(self) -> bytes:
+        return _line(self)
+
+
+def _line(row: ResultRow | FailureRow | GroupRow) -> bytes:
     return json.dumps(asdict(row), separators=(",", ":")).encode("ascii") + b"\n"

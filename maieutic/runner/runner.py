@@ -61,13 +61,16 @@ class Runner:
         attempt: int = 0,
         history: tuple[Message, ...] = (),
         past: Recording | None = None,
+        group: Mapping[str, Any] | None = None,
     ) -> Running:
-        """Start a run in the background of the running event loop. What `past` holds is not done again. Raises
-        TaskError for inputs that can't be used."""
+        """Start a run in the background of the running event loop. What `past` holds is not done again. `group` says in
+        its header how attempts at this task are chosen, where that depends on their answers. Raises TaskError for
+        inputs that can't be used."""
         run_id = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(6)
         seed = secrets.randbits(31) if seed is None else seed
         header = self._header(run_id, task, seed, sample, attempt)
-        asked = {**self.asked, "history": history} if history else dict(self.asked)
+        more = {"history": history, "group": group}
+        asked = {**self.asked, **{name: value for name, value in more.items() if value}}
         header = replace(header, asked=asked, parent=past.run_id if past else None)
         inputs = Inputs(files_of(task.inputs), database_in(task.inputs))
         session = Session(Artifacts(self.store.root / "artifacts" / run_id), inputs)
