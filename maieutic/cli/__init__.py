@@ -18,6 +18,8 @@ from maieutic.cli.graphs import envs, graphs_app, models
 from maieutic.cli.index import index, search
 from maieutic.cli.model import model_app
 from maieutic.cli.plan import plan
+from maieutic.cli.recipes import recipes
+from maieutic.cli.teach import teach
 from maieutic.cli.tools import tools_app
 from maieutic.cli.trace import trace_app
 from maieutic.errors import MaieuticError, UserError
@@ -55,6 +57,7 @@ app.command(context_settings=SETTINGS)(demo)
 app.command()(collect)
 app.command()(plan)
 app.command()(calibrate)
+app.command()(teach)
 app.command()(export)
 app.command("eval")(eval_)
 app.command()(index)
@@ -62,6 +65,7 @@ app.command()(search)
 app.add_typer(trace_app, name="trace")
 app.add_typer(graphs_app, name="graphs")
 app.add_typer(tools_app, name="tools")
+app.command()(recipes)
 app.command()(models)
 app.add_typer(model_app, name="model")
 app.command()(envs)

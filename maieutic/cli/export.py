@@ -21,16 +21,36 @@ def export(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the recipe.")
     ] = None,
+    tasks: Annotated[
+        str | None, typer.Option(metavar="TASKS", help="Where the tasks are from: gives prompts their gold answers.")
+    ] = None,
+    replay: Annotated[
+        str | None, typer.Option(metavar="FILE:SHARE", help="Mix older rows in, as this share of all.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Turn recorded runs into training rows."""
     from maieutic.recipes.export import export as export_rows
     from maieutic.terminal.settings import parse_settings
 
-    report = export_rows(dirs, recipe, format, out, parse_settings(set_ or ()))
+    settings = parse_settings(set_ or ())
+    report = export_rows(dirs, recipe, format, out, settings, tasks=tasks, replay=_replayed(replay))
     for note in report.notes:
         print(f"maieutic: {note}", file=sys.stderr)
     print(json_.dumps(as_json(report), ensure_ascii=False) if json else in_words(report))
+
+
+def _replayed(given: str | None) -> tuple[Path, float] | None:
+    """FILE:SHARE in two. Raises UserError for anything else."""
+    from maieutic.errors import UserError
+
+    if given is None:
+        return None
+    file, _, share = given.rpartition(":")
+    try:
+        return Path(file), float(share)
+    except ValueError:
+        raise UserError(f"--replay is {given!r}: give a file and a share, such as old.jsonl:0.2.") from None
 
 
 def as_json(report: "ExportReport") -> dict[str, Any]:

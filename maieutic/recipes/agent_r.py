@@ -36,7 +36,7 @@ CHANGES = (
 Rows = Literal["splices", "pairs", "good", "all"]
 
 
-@recipe("agent_r")
+@recipe("agent_r", needs="verified runs of `tree`", gives="dialogues, pairs")
 def agent_r(
     runs: Iterable[Candidate], tally: Tally, *, bad: float = 0.2, most: int = 4, rows: Rows = "all"
 ) -> Iterator[Item]:

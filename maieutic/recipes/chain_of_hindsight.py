@@ -13,7 +13,7 @@ from maieutic.recipes.recipe import Candidate, Tally, recipe
 GOOD, BAD = "Give a right answer.", "Give a wrong answer."
 
 
-@recipe("chain_of_hindsight")
+@recipe("chain_of_hindsight", needs="verified groups")
 def chain_of_hindsight(
     runs: Iterable[Candidate], tally: Tally, *, good: str = GOOD, bad: str = BAD
 ) -> Iterator[Dialogue]:

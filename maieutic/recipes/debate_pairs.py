@@ -13,7 +13,7 @@ from maieutic.tasks.answers import canonical, extract
 from maieutic.trace.record import CallRecord
 
 
-@recipe("debate_pairs")
+@recipe("debate_pairs", needs="verified runs of a debate")
 def debate_pairs(runs: Iterable[Candidate], tally: Tally, *, role: str = "debater") -> Iterator[Judged]:
     """Each revision of `role` in runs that ended right: wanted where it is right, unwanted where it was right before.
 

@@ -47,7 +47,7 @@ class _Arm:
         return sum(_tokens(attempt.run) for attempt in self.attempts) / len(self.attempts)
 
 
-@recipe("dots_plans")
+@recipe("dots_plans", needs="verified runs of `planner`")
 def dots_plans(runs: Iterable[Candidate], tally: Tally, *, arms: int = 2, tries: int = 1) -> Iterator[Dialogue]:
     """Runs of the graph `planner`, such as `maieutic plan` makes them. `arms` trajectories have to have been judged
     `tries` times each. Raises UserError where no run follows a trajectory."""

@@ -10,7 +10,7 @@ from maieutic.recipes.items import Prompt
 from maieutic.recipes.recipe import Candidate, Tally, recipe
 
 
-@recipe("edge_of_ability")
+@recipe("edge_of_ability", needs="verified groups")
 def edge_of_ability(
     runs: Iterable[Candidate], tally: Tally, *, above: float = 0.0, below: float = 1.0, least: int = 2
 ) -> Iterator[Prompt]:

@@ -25,7 +25,7 @@ _STANDING = (
 )
 
 
-@recipe("exact_linear")
+@recipe("exact_linear", needs="verified runs of `tree`")
 def exact_linear(
     runs: Iterable[Candidate], tally: Tally, *, wrong: int = 2, deep: int = 2, judged: bool = True, least: int = 0
 ) -> Iterator[Dialogue]:

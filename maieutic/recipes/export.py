@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from maieutic.errors import UserError
+from maieutic.recipes.mixing import checked, mix_in
 from maieutic.recipes.recipe import Candidate, Row, Tally, find_format, find_recipe
 from maieutic.trace.payload import dump
 from maieutic.trace.reader import TraceReader
@@ -38,8 +39,15 @@ def export(
     format: str,
     out: Path | str,
     settings: Mapping[str, Any] | None = None,
+    *,
+    tasks: str | None = None,
+    replay: tuple[Path | str, float] | None = None,
 ) -> ExportReport:
     """Write the rows that `recipe` (with its settings) and `format` make of the traces in `dirs` to `out`, and a card.
+
+    `tasks` names where the runs' tasks are from: prompts then have their gold answers and verifiers, which no trace
+    has. `replay` is a file of older rows and the share of all rows that is to be drawn from them, in [0, 1): against
+    forgetting, as GeRe (general texts) and MER (a quarter to a half of old data) mix them in.
 
     UnknownName for a recipe or format that is not there, ConfigError for a wrong setting; UserError when no row comes
     of it, saying why, or when `out` can't be written; TraceError when a trace is damaged. In all these cases nothing is
@@ -53,10 +61,14 @@ def export(
         with ExitStack() as stack:
             readers = [stack.enter_context(TraceReader(root)) for root in roots]
             file = stack.enter_context(temporary.open("wb"))
-            rows, duplicates = _write(make_rows(select(_candidates(readers), tally), tally), file)
+            items = checked(select(candidates(readers), tally), tasks)
+            rows, duplicates = _write(make_rows(items, tally), file)
             notes = tuple(note for reader in readers for note in reader.notes)
         if rows == 0:
             raise UserError(_why_empty(roots, recipe, tally))
+        if replay is not None:
+            tally.counts["replayed_rows"] = mix_in(temporary, Path(replay[0]), replay[1])
+            rows += tally.counts["replayed_rows"]
         os.replace(temporary, out)
     except OSError as error:
         raise UserError(f"Rows can't be written to {out} ({error.strerror}): give another file.") from error
@@ -64,7 +76,9 @@ def export(
         with suppress(OSError):
             temporary.unlink()
     report = ExportReport(out, out.with_name(out.name + ".card.json"), rows, duplicates, tally, notes)
-    _write_cards(report, roots, recipe, format, settings or {})
+    extra = [] if tasks is None else ["--tasks", tasks]
+    extra += [] if replay is None else ["--replay", f"{replay[0]}:{replay[1]:g}"]
+    _write_cards(report, roots, recipe, format, settings or {}, extra)
     return report
 
 
@@ -72,7 +86,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def _candidates(readers: Iterable[TraceReader]) -> Iterator[Candidate]:
+def candidates(readers: Iterable[TraceReader]) -> Iterator[Candidate]:
     for reader in readers:
         for summary in reader.runs():
             yield Candidate(summary, reader)
@@ -102,14 +116,19 @@ def _why_empty(dirs: list[Path], recipe: str, tally: Tally) -> str:
     reasons = ", ".join(f"{number} {reason}" for reason, number in tally.dropped.most_common())
     if tally.kept:
         reasons = f"{reasons}; {tally.kept} kept without a row".removeprefix("; ")
+    if asks := tally.counts["asks_left_out"]:
+        return f"The recipe {recipe} has to ask {asks} things first: maieutic teach --recipe {recipe} does it."
     return f"The recipe {recipe} takes none of the {tally.seen} runs in {places} ({reasons}): no file was written."
 
 
-def _write_cards(report: ExportReport, dirs: list[Path], recipe: str, format: str, settings: Mapping[str, Any]) -> None:
+def _write_cards(
+    report: ExportReport, dirs: list[Path], recipe: str, format: str, settings: Mapping[str, Any], extra: list[str]
+) -> None:
     tally = report.tally
     command = ["maieutic", "export", *map(str, dirs), "--recipe", recipe, "--format", format, "--out", str(report.out)]
     for key, value in settings.items():
         command += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    command += extra
     card = {
         "recipe": recipe,
         "format": format,

@@ -6,8 +6,9 @@ call, so that ids need not be made anew.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from maieutic.tasks.task import AnswerType
 from maieutic.trace.record import CallRecord, RunRecord
 from maieutic.types import Message
 
@@ -99,4 +100,22 @@ class Spans:
     meta: dict[str, Any] = field(default_factory=dict)
 
 
-Item = Episode | Dialogue | Pair | Judged | Prompt | Spans
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a recipe has to be told before it can go on, as a question for a teacher (or for the student itself, `who`).
+
+    Its reply ends with an answer of `answer_type`. `about` is the id of the task whose gold answer the reply is checked
+    against, None where there is nothing to check. The reply comes back as a run of its own, which the recipe finds by
+    `id`; `maieutic teach` sees to that.
+    """
+
+    id: str
+    question: str
+    answer_type: AnswerType
+    who: Literal["teacher", "student"]
+    about: str | None
+    runs: tuple[str, ...]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+Item = Episode | Dialogue | Pair | Judged | Prompt | Spans | Ask

@@ -16,7 +16,7 @@ from maieutic.trace.record import CallRecord, RunRecord
 MARK = "<memory>"
 
 
-@recipe("mem1")
+@recipe("mem1", needs="verified runs of `deep_research` with a memory")
 def mem1(runs: Iterable[Candidate], tally: Tally, *, role: str = "researcher") -> Iterator[Episode]:
     """The turns of `role` in runs that ended right. A turn whose memory had to be asked for again, or put right by
     rule, is left out and counted. Raises UserError where no run carried a memory."""

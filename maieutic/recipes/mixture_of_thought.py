@@ -17,7 +17,7 @@ from maieutic.recipes.solved import path_to, reject_path
 from maieutic.trace.record import RunRecord
 
 
-@recipe("mixture_of_thought")
+@recipe("mixture_of_thought", needs="verified runs of `three_ways`")
 def mixture_of_thought(
     runs: Iterable[Candidate], tally: Tally, *, mix: Literal["all", "one"] = "all"
 ) -> Iterator[Episode]:

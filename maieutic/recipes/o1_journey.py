@@ -14,7 +14,7 @@ from maieutic.recipes.linearise import as_text, goal_of, linearise, tree_of
 from maieutic.recipes.recipe import Candidate, Tally, recipe
 
 
-@recipe("o1_journey")
+@recipe("o1_journey", needs="verified runs of `tree`")
 def o1_journey(
     runs: Iterable[Candidate],
     tally: Tally,

@@ -14,7 +14,7 @@ from maieutic.recipes.recipe import Candidate, Tally, recipe
 from maieutic.tasks.answers import extract
 
 
-@recipe("orca2")
+@recipe("orca2", needs="verified runs of several graphs")
 def orca2(runs: Iterable[Candidate], tally: Tally, *, system: str = CAUTIOUS) -> Iterator[Dialogue]:
     """`system` stands in place of every strategy's own instructions."""
     for group in by_task(attempts(runs, tally, "orca2")).values():

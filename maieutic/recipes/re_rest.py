@@ -17,7 +17,7 @@ from maieutic.trace.record import CallRecord
 REFLECTIVE = ("reflection", "critique", "retry")
 
 
-@recipe("re_rest")
+@recipe("re_rest", needs="verified runs of `reflect` or `critique`", gives="calls, dialogues")
 def re_rest(
     runs: Iterable[Candidate], tally: Tally, *, rows: Literal["agent", "reflector", "both"] = "both"
 ) -> Iterator[Item]:

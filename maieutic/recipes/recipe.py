@@ -11,6 +11,8 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -51,20 +53,50 @@ class Tally:
     weights: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is said of a recipe: what it makes of which runs, whether it asks a teacher, and the paper it is from."""
+
+    line: str
+    needs: str
+    gives: str
+    asks: bool
+    paper: str | None
+    shipped: bool
+
+
 Row = dict[str, Any]
 Recipe = Callable[..., Iterator[Item]]
 Format = Callable[..., Iterator[Row]]
 F = TypeVar("F")
 
+_PAPER = re.compile(r"arXiv\s+\d{4}\.\d{5}")
+_KINDS = {
+    "Episode": "calls",
+    "Dialogue": "dialogues",
+    "Pair": "pairs",
+    "Judged": "judged replies",
+    "Prompt": "prompts",
+    "Spans": "labelled spans",
+}
+
 _recipes: dict[str, Recipe] = {}
+_abouts: dict[str, About] = {}
 _formats: dict[str, Format] = {}
 
 
-def recipe(name: str) -> Callable[[Recipe], Recipe]:
-    """Register the decorated function as the recipe `name`."""
+def recipe(
+    name: str, *, needs: str = "runs", gives: str | None = None, asks: bool = False
+) -> Callable[[Recipe], Recipe]:
+    """Register the decorated function as the recipe `name`.
+
+    `needs` says in a few words which runs it takes, `gives` what it makes of them (by default the item that it is
+    annotated to yield), `asks` whether it asks a teacher. The rest is read from the module's docstring.
+    """
 
     def register(function: Recipe) -> Recipe:
         _recipes[name] = function
+        _abouts[name] = _about(name, function, needs, gives, asks)
         return function
 
     return register
@@ -78,6 +110,11 @@ def row_format(name: str) -> Callable[[Format], Format]:
         return function
 
     return register
+
+
+def describe_recipes() -> dict[str, About]:
+    """All recipes by name, those that are shipped and those that were registered."""
+    return {name: _abouts[name] for name in recipe_names()}
 
 
 def find_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
@@ -100,6 +137,18 @@ def recipe_names() -> list[str]:
 
 def format_names() -> list[str]:
     return _names(_formats, "maieutic.recipes.formats")
+
+
+def _about(name: str, function: Recipe, needs: str, gives: str | None, asks: bool) -> About:
+    """The first paragraph of the module's docstring, without its source, is the line."""
+    told = sys.modules[function.__module__].__doc__ or ""
+    first = " ".join(told.split("\n\n")[0].split()).removeprefix(f"`{name}`: ")
+    line = re.sub(r"\s*\([^()]*\b(?:arXiv [\d.]+|et al\. \d{4})\)", "", first)
+    paper = _PAPER.search(told)
+    kind = str(inspect.get_annotations(function).get("return", "")).split(".")[-1].strip("]")
+    made = gives or _KINDS.get(kind, "")
+    shipped = function.__module__.startswith("maieutic.")
+    return About(line, needs, made, asks, " ".join(paper[0].split()) if paper else None, shipped)
 
 
 def _names(registered: dict[str, Any], package: str) -> list[str]:

@@ -12,7 +12,7 @@ from maieutic.recipes.recipe import Candidate, Tally, recipe
 from maieutic.types import Outcome
 
 
-@recipe("relift")
+@recipe("relift", needs="verified groups")
 def relift(runs: Iterable[Candidate], tally: Tally, *, least: int = 8, newest: int | None = None) -> Iterator[Prompt]:
     """`least` attempts a group; `newest` keeps only so many prompts, those begun last (ReLIFT: the newest 128)."""
     hardest: list[tuple[float, Prompt]] = []

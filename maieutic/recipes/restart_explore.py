@@ -25,7 +25,7 @@ HOLDS = "Every step so far holds, so I go on."
 ASTRAY = "There is a mistake in it. I try another way."
 
 
-@recipe("restart_explore")
+@recipe("restart_explore", needs="verified groups", gives="prompts or dialogues")
 def restart_explore(
     runs: Iterable[Candidate],
     tally: Tally,

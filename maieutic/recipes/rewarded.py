@@ -16,7 +16,7 @@ from maieutic.trace.record import RunRecord
 PLAIN: Mapping[str, float] = {"answer": 1.0}
 
 
-@recipe("rewarded")
+@recipe("rewarded", needs="any runs")
 def rewarded(
     runs: Iterable[Candidate],
     tally: Tally,

@@ -24,7 +24,7 @@ _SAID = {1.0: "Every step holds, and so does the final answer.", -0.5: "The fina
 _UNREAD = "There is no final answer that can be read."
 
 
-@recipe("rise_verify")
+@recipe("rise_verify", needs="verified runs")
 def rise_verify(
     runs: Iterable[Candidate], tally: Tally, *, balance: bool = True, share: float = 1.0
 ) -> Iterator[Dialogue]:

@@ -6,7 +6,7 @@ from maieutic.recipes.items import Episode
 from maieutic.recipes.recipe import Candidate, Tally, recipe
 
 
-@recipe("runs")
+@recipe("runs", needs="any runs")
 def runs(runs: Iterable[Candidate], tally: Tally, *, unfinished: bool = False) -> Iterator[Episode]:
     """`unfinished` takes those in, too, that were killed or still run."""
     for candidate in runs:

@@ -13,7 +13,7 @@ from maieutic.recipes.items import Prompt
 from maieutic.recipes.recipe import Candidate, Tally, recipe
 
 
-@recipe("select_variance")
+@recipe("select_variance", needs="verified runs of several versions of the weights")
 def select_variance(runs: Iterable[Candidate], tally: Tally, *, most: int = 1, repeat: int = 1) -> Iterator[Prompt]:
     """The `most` prompts of highest variance, each `repeat` times (the paper fills a batch with one).
 

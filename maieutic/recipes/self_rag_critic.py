@@ -19,7 +19,7 @@ FORM = "Relevance: <A or B>\nSupport: <A, B or C; nothing where the passage is n
 NAMES = {"isrel": "Relevance", "issup": "Support", "isuse": "Use"}
 
 
-@recipe("self_rag_critic")
+@recipe("self_rag_critic", needs="verified runs of `self_rag`")
 def self_rag_critic(
     runs: Iterable[Candidate], tally: Tally, *, sure: float = 0.0, role: str = "passage-grader"
 ) -> Iterator[Dialogue]:

@@ -30,7 +30,7 @@ class _Judged:
     right: bool
 
 
-@recipe("sim_rag_critic")
+@recipe("sim_rag_critic", needs="verified runs of `sim_rag`")
 def sim_rag_critic(
     runs: Iterable[Candidate],
     tally: Tally,

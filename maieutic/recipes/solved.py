@@ -15,7 +15,7 @@ from maieutic.types import Outcome
 _WHOLE = ("stop", "tool_calls", "function_call")  # finish reasons of a reply that the model itself ended
 
 
-@recipe("solved")
+@recipe("solved", needs="verified runs")
 def solved(runs: Iterable[Candidate], tally: Tally, *, per_question: int | None = None) -> Iterator[Episode]:
     """`per_question` keeps at most so many different solutions of a question, the shortest ones (ReFT, Luong et al.
     2024, arXiv 2401.08967, learns from several paths to one answer); without it every run is kept."""

@@ -14,7 +14,7 @@ from maieutic.recipes.recipe import Candidate, Tally, recipe
 from maieutic.trace.payload import dump
 
 
-@recipe("step_dpo")
+@recipe("step_dpo", needs="verified groups")
 def step_dpo(runs: Iterable[Candidate], tally: Tally, *, per_prompt: int = 1) -> Iterator[Pair]:
     """`per_prompt` pairs of each prompt that was both solved and not."""
     prompts: defaultdict[bytes, list[Attempt]] = defaultdict(list)

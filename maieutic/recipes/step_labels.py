@@ -18,7 +18,7 @@ from maieutic.tasks.answers import extract
 from maieutic.trace.record import CallRecord, RunEvent
 
 
-@recipe("step_labels")
+@recipe("step_labels", needs="verified runs of `critique`, `planner` or `tree`")
 def step_labels(
     runs: Iterable[Candidate], tally: Tally, *, labels: Literal["critic", "tree", "both"] = "both", agree: bool = True
 ) -> Iterator[Spans]:

@@ -12,7 +12,7 @@ from maieutic.tasks.rewards.parts import Scored
 from maieutic.tasks.rewards.preference import level
 
 
-@recipe("trpa")
+@recipe("trpa", needs="verified groups")
 def trpa(runs: Iterable[Candidate], tally: Tally, *, per_group: int = 8) -> Iterator[Pair]:
     """At most `per_group` pairs a prompt, the widest gaps first."""
     for group in by_policy(attempts(runs, tally, "trpa")).values():

@@ -16,7 +16,7 @@ from maieutic.tasks.answers import canonical
 from maieutic.types import Outcome
 
 
-@recipe("weak_to_strong")
+@recipe("weak_to_strong", needs="runs of two models", gives="pairs, or dialogues")
 def weak_to_strong(
     runs: Iterable[Candidate],
     tally: Tally,

@@ -1,16 +1,20 @@
-"""Traces written run by run, and what recipes make of them."""
+"""Traces written run by run, what recipes make of them, and teachers that are scripted."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from maieutic.recipes.items import Item
+from maieutic.collector.teach import TeachReport, folders, teach
+from maieutic.llm.model import Model
+from maieutic.llm.scripted import ScriptedModel
+from maieutic.recipes.items import Ask, Item
 from maieutic.recipes.recipe import Candidate, Tally, find_recipe
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import EventKind
 from maieutic.trace.writer import TraceStore
-from maieutic.types import Usage
+from maieutic.types import Request, Usage
 from tests.trace.builders import call, header
 
 Event = tuple[EventKind, dict[str, Any]]
@@ -66,3 +70,35 @@ def through(roots: list[Path], recipe: str, **settings: Any) -> tuple[list[Item]
     assert tally.seen == tally.kept + tally.dropped.total()
     assert tally.kept >= 0
     return items, tally
+
+
+def by_words(replies: Mapping[str, str | list[str]]) -> ScriptedModel:
+    """A model that answers by what stands in the question; the replies of a list in turn, the last one for good."""
+    count: Counter[str] = Counter()
+
+    def reply(request: Request) -> str:
+        asked = str(request.messages[-1]["content"])
+        word = next(word for word in replies if word in asked)
+        said = replies[word]
+        count[word] += 1
+        return said if isinstance(said, str) else said[min(count[word], len(said)) - 1]
+
+    return ScriptedModel(reply)
+
+
+class Taught:
+    """A recipe that asks, a scripted teacher, and the rows that come of it."""
+
+    def __init__(self, runs: Runs, out: Path) -> None:
+        self.runs, self.out = runs, out
+
+    async def ask(self, recipe: str, model: Model, student: Model | None = None, **settings: Any) -> TeachReport:
+        return await teach(
+            [self.runs.root], recipe, out=self.out, model=model, student=student, recipe_settings=settings
+        )
+
+    def rows(self, recipe: str, **settings: Any) -> tuple[list[Item], Tally]:
+        """The finished items: none of them may still ask."""
+        items, tally = through([self.runs.root, *folders(self.out)], recipe, **settings)
+        assert not any(isinstance(item, Ask) for item in items)
+        return items, tally

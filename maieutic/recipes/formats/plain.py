@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from maieutic.recipes.items import Dialogue, Episode, Item, Judged, Pair, Prompt, Reply, Spans
+from maieutic.recipes.items import Ask, Dialogue, Episode, Item, Judged, Pair, Prompt, Reply, Spans
 from maieutic.recipes.recipe import Row, Tally, row_format
 
 
@@ -34,6 +34,8 @@ def _fields(item: Item) -> dict[str, Any]:
             return {"runs": item.runs, "prompt": item.messages, "task": item.task}
         case Spans():
             return {"runs": item.runs, "prompt": item.prompt, "reply": _reply(item.reply), "spans": item.spans}
+        case Ask():
+            return {"runs": item.runs, "id": item.id, "question": item.question, "who": item.who}
 
 
 def _reply(reply: Reply) -> dict[str, Any]:
