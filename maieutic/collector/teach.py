@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maieutic.collector.core import collect
+from maieutic.collector.front import collect
 from maieutic.collector.report import CollectReport
 from maieutic.errors import UserError
 from maieutic.llm.model import Model
