@@ -147,7 +147,7 @@ def _about(name: str, function: Recipe, needs: str, gives: str | None, asks: boo
     paper = _PAPER.search(told)
     kind = str(inspect.get_annotations(function).get("return", "")).split(".")[-1].strip("]")
     made = gives or _KINDS.get(kind, "")
-    shipped = function.__module__.startswith("maieutic.")
+    shipped = function.__module__ == f"maieutic.recipes.{name}"
     return About(line, needs, made, asks, " ".join(paper[0].split()) if paper else None, shipped)
 
 

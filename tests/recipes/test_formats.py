@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from maieutic.recipes.formats.otel import mapping
-from maieutic.recipes.items import Dialogue, Episode, Item, Judged, Pair, Prompt, Reply, Spans, Turn
+from maieutic.recipes.items import Ask, Dialogue, Episode, Item, Judged, Pair, Prompt, Reply, Spans, Turn
 from maieutic.recipes.recipe import Row, Tally, find_format, format_names
 from maieutic.tasks.task import Task
 from maieutic.tasks.trl_rewards import correct, readable
@@ -82,6 +82,7 @@ ITEMS: dict[str, Item] = {
     "judged": Judged((QUESTION,), Reply(said("4")), True, ("r1",)),
     "prompt": Prompt((QUESTION,), {"id": "t1", "question": "2+2?", "gold": "4"}, ("r1",)),
     "spans": Spans((QUESTION,), Reply(said("So 4.")), ((0, 2, 0.5), (3, 5, -1.0)), ("r1",)),
+    "ask": Ask("ask/r/s/1", "Which step?", "text", "teacher", None, ("r1",)),
 }
 TAKES = {
     "atif": {"episode"},
@@ -89,6 +90,7 @@ TAKES = {
     "otel": {"episode"},
     "plain": {"episode", *ITEMS},
     "sharegpt": {"episode", "dialogue", "pair"},
+    "tasks": {"prompt", "ask"},
     "trl-dpo": {"pair"},
     "trl-grpo": {"prompt"},
     "trl-kto": {"pair", "judged"},
