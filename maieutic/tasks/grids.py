@@ -1,4 +1,4 @@
-"""Puzzles on a grid: reading an answer as rows of numbers, and filling squares without repetition in a row or column."""
+"""Puzzles on a grid: reading answers as rows of numbers, and filling squares without repetition."""
 
 import json
 import re

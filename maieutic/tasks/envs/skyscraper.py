@@ -41,9 +41,9 @@ def skyscraper(knobs: Skyscraper, rng: Random) -> Draft | None:
     told = "\n".join(f"{side}: {' '.join(str(n) if n else '?' for n in clues[side])}" for side in SIDES)
     question = (
         f"A square of {size} rows and {size} columns holds buildings of heights 1 to {size}; no row or column repeats "
-        "a height. From a side one sees the buildings of a line that no taller one stands before. So many are seen, from "
-        f"the top and the bottom for the columns from left to right, from the left and the right for the rows from top "
-        f"to bottom (? is not told):\n\n{told}\n\n{FORM}."
+        "a height. From a side one sees the buildings of a line that no taller one stands before. So many are seen, "
+        f"from the top and the bottom for the columns from left to right, from the left and the right for the rows "
+        f"from top to bottom (? is not told):\n\n{told}\n\n{FORM}."
     )
     return Draft(question, full, "json", {"size": size, "clues": clues}, difficulty=float(size))
 
