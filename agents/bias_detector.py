@@ -9,13 +9,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maieutic.agents.judge import listed
+from maieutic.agents.judge import judged, listed
 from maieutic.agents.prompts import opening
 from maieutic.agents.reply import ask
 from maieutic.agents.speech import Solution
 from maieutic.context import Context
 from maieutic.tasks.extraction import without_thoughts
-from maieutic.trace.record import Parent
 from maieutic.types import Sampling
 
 FORM = "Biased: <yes or no>"
@@ -48,7 +47,7 @@ class BiasDetector:
             for order, choice in zip(orders, choices, strict=False)
         )
         messages = opening(ctx, self.role, candidates=listed(candidates), decisions=decisions, judge=judge)
-        parents = tuple(Parent(c.call_id, "judge") for c in candidates)
+        parents = judged(candidates)
         reply = await ask(ctx, self.role, messages, read_suspicion, FORM, sampling=self.sampling, parents=parents)
         return Suspicion(reply.value, without_thoughts(reply.text).strip(), reply.call_id)
 

@@ -31,16 +31,22 @@ class Judge:
         messages = opening(ctx, self.role, candidates=listed(candidates))
         if reference:
             messages = (*messages[:-1], _referring(messages[-1], reference))
-        parents = tuple(Parent(c.call_id, "judge") for c in candidates)
+        parents = judged(candidates)
 
         def read(text: str) -> int | None:
             return read_choice(without_thoughts(text), len(candidates))
 
         reply = await ask(ctx, self.role, messages, read, FORM, sampling=self.sampling, parents=parents)
         chosen = candidates[reply.value - 1] if reply.value else None
-        ctx.record("verdict", call_id=reply.call_id, choice=chosen.call_id if chosen else None)
+        call = chosen.call_id or None if chosen else None
+        ctx.record("verdict", call_id=reply.call_id, choice=call, place=reply.value)
         ctx.emit("verdict", role=self.role, choice=reply.value)
         return chosen
+
+
+def judged(candidates: Sequence[Solution]) -> tuple[Parent, ...]:
+    """The calls that are judged; a candidate that no call of this run has written has none."""
+    return tuple(Parent(candidate.call_id, "judge") for candidate in candidates if candidate.call_id)
 
 
 def listed(candidates: Sequence[Solution]) -> str:

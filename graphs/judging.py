@@ -107,17 +107,16 @@ class Debiased:
     async def _choices(self, ctx: Context, shown: list[Solution], look: int, reference: str) -> list[int | None]:
         """What the judge chooses in each order, as places in `shown`; None for what could not be read, or failed."""
         said = {"reference": reference} if reference else {}
-        places = {candidate.call_id: i for i, candidate in enumerate(shown, 1)}
         if self.orders == 1:
             chosen = await self.judge(ctx, shown, **said)
-            return [places[chosen.call_id] if chosen else None]
+            return [_place(shown, chosen)]
         orders = {f"judge-{look}-forwards": shown, f"judge-{look}-backwards": shown[::-1]}
         made: dict[str, int | None] = dict.fromkeys(orders)
 
         async def choose(branch: Context) -> None:
             name = branch.branch.path.rsplit("/", 1)[-1]
             chosen = await self.judge(branch, orders[name], **said)
-            made[name] = places[chosen.call_id] if chosen else None
+            made[name] = _place(shown, chosen)
 
         await fan_out(ctx, list(orders), choose)
         return list(made.values())
@@ -129,6 +128,11 @@ class Debiased:
         if any(other != first for other in others):
             return Judgement(None, "tie", tuple(choices), looks)
         return Judgement(candidates[first - 1], "chosen", tuple(choices), looks)
+
+
+def _place(shown: Sequence[Solution], chosen: Solution | None) -> int | None:
+    """Where in `shown` the chosen one stands, counted from 1. By identity: candidates may say the same."""
+    return next((i for i, candidate in enumerate(shown, 1) if candidate is chosen), None)
 
 
 def _name(ctx: Context, judge: Any) -> str:

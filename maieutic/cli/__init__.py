@@ -16,6 +16,7 @@ from maieutic.cli.eval import eval_
 from maieutic.cli.export import export
 from maieutic.cli.graphs import envs, graphs_app, models
 from maieutic.cli.index import index, search
+from maieutic.cli.judge import judge
 from maieutic.cli.model import model_app
 from maieutic.cli.plan import plan
 from maieutic.cli.recipes import recipes
@@ -60,6 +61,7 @@ app.command()(calibrate)
 app.command()(teach)
 app.command()(export)
 app.command("eval")(eval_)
+app.command()(judge)
 app.command()(index)
 app.command()(search)
 app.add_typer(trace_app, name="trace")
