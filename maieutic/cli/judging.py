@@ -114,7 +114,7 @@ def in_words(wanted: Wanted, found: Measurement) -> str:
         [
             *lines,
             "",
-            f"{left}. Shares with 95 % intervals: flips are choices that changed, swayed are the right ones that became "
+            f"{left}. Shares with 95 % intervals: flips are choices that changed, swayed are right ones that became "
             "wrong. Chance is the same pair judged twice: what a bias does is what goes beyond it.",
             f"runs: {found.out / 'runs'}",
         ]

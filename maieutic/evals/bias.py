@@ -56,7 +56,7 @@ class Susceptibility:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What came out. `skipped` are tasks of which no pair could be made; `stopped` says why it ended early, or is None."""
+    """What came out. `skipped` are tasks of which no pair could be made; `stopped` says why it ended early."""
 
     rows: tuple[Susceptibility, ...]
     pairs: int
