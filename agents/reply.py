@@ -35,14 +35,15 @@ async def ask(
     sampling: Sampling = Sampling(),
     parents: tuple[Parent, ...] = (),
     schema: dict[str, Any] | None = None,
+    most: int | None = None,
 ) -> Reply[T]:
     """Ask `role` and read its reply; where nothing can be read, ask once more for `form` alone.
 
     `form` shows the line (or the JSON) that is wanted, as the role's prompt shows it. A model that can't hold a
-    conversation is not asked again. Raises ModelError or BudgetExceeded where the first call fails; a repair that the
-    model fails at leaves the value missing.
+    conversation is not asked again. `most` bounds each reply in tokens, as that of `Context.sample` does. Raises
+    ModelError or BudgetExceeded where the first call fails; a repair that the model fails at leaves the value missing.
     """
-    said = await ctx.sample(role, messages, sampling=sampling, parents=parents, schema=schema)
+    said = await ctx.sample(role, messages, sampling=sampling, parents=parents, schema=schema, most=most)
     value = read(said.text)
     if value is not None or not ctx.model_for(role).profile.conversation:
         return Reply(said.text, said.call_id, value, said)
@@ -53,6 +54,7 @@ async def ask(
             sampling=sampling,
             parents=(Parent(said.call_id, "retry"),),
             schema=schema,
+            most=most,
         )
     except ModelError:
         return Reply(said.text, said.call_id, None, said)

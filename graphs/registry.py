@@ -23,6 +23,7 @@ SHIPPED = (
     "deep_research",
     "deepening",
     "direct",
+    "long_short",
     "mrag",
     "peers",
     "planner",

@@ -24,6 +24,7 @@ WITH_TOOLS: Mapping[str, Mapping[str, Any]] = {"planner": {"trajectory": "none/p
 
 TOOLLESS = {
     "deepening",
+    "long_short",
     "peers",
     "rethink",
     "speculative",
