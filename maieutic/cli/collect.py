@@ -18,7 +18,9 @@ def collect(
     options: "RunOptions",
     out: Annotated[str, typer.Option(metavar="DIR|URL", help="Where all of it goes; the same one again goes on.")],
     samples: Annotated[int, typer.Option(metavar="N", help="Runs of each task.")] = 1,
-    concurrency: Annotated[int, typer.Option(metavar="N", help="Runs under way at once.")] = 8,
+    concurrency: Annotated[
+        str, typer.Option(metavar="N|LOW-HIGH", help="Runs under way at once; between bounds, as the server bears.")
+    ] = "8",
     stop_group_at: Annotated[
         int | None, typer.Option(metavar="N", help="No more runs of a task once so many are correct.")
     ] = None,

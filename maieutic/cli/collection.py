@@ -24,7 +24,7 @@ class Wanted:
     options: RunOptions
     out: str
     samples: int
-    concurrency: int
+    concurrency: str
     limit: int | None
     shard: str | None
     stop_group_at: int | None

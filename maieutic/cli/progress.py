@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from maieutic.collector import Progress
 
 EVERY = 10.0
+LONG = 60.0  # seconds under way, from which on it is said
 
 Show = Callable[["Progress"], None]
 
@@ -53,6 +54,10 @@ def in_words(progress: "Progress") -> str:
     parts = []
     if progress.rate is not None:
         parts.append(f"{progress.rate:.1f}/s")
+    if progress.under_way:
+        parts.append(f"{progress.under_way} of {progress.limit} under way")
+    if progress.oldest > LONG:
+        parts.append(f"the oldest for {_clock(progress.oldest)}")
     if progress.eta is not None:
         parts.append(f"{_clock(progress.eta)} left")
     if progress.done:

@@ -4,25 +4,29 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from maieutic.collector.agenda import Agenda, Attempt
 from maieutic.collector.claim import claimed
 from maieutic.collector.job import Job
 from maieutic.collector.ledger import Ledger, Row, read_failures, read_groups, read_results
+from maieutic.collector.load import tell_load
 from maieutic.collector.manifest import Manifest, refuse_foreign, settle
-from maieutic.collector.pace import Pace
+from maieutic.collector.pace import Pace, pace_of
 from maieutic.collector.place import opened
 from maieutic.collector.pool import Pool
 from maieutic.collector.remote import EVERY
 from maieutic.collector.report import CollectReport, Meter, Progress
 from maieutic.collector.rows import FailureRow, Key, ResultRow
 from maieutic.errors import ModelError, TraceError
+from maieutic.llm.model import Model
 from maieutic.runner import Runner
 from maieutic.tasks.task import Task
 from maieutic.trace.reader import TraceReader
 
 PATIENCE = 20  # failures in a row, of a server that does not answer, before giving up
+BEAT = 5.0  # seconds between two reports of progress while nothing ends
 
 OnProgress = Callable[[Progress], None]
 
@@ -30,13 +34,14 @@ OnProgress = Callable[[Progress], None]
 async def carry_out(
     job: Job,
     out: str | Path,
-    concurrency: int,
+    concurrency: int | str | Pace,
     *,
     on_progress: OnProgress | None = None,
     stop: asyncio.Event | None = None,
     checkpoint: float = EVERY,
 ) -> CollectReport:
     """Do what is left of a job. The parameters and errors are those of `collect`."""
+    pace = pace_of(concurrency)
     tasks, problems = await job.tasks()
     graph = job.load_graph()
     async with opened(out, job.shard, checkpoint) as folder:
@@ -46,7 +51,7 @@ async def carry_out(
             with claimed(folder):
                 settle(folder, asked)
                 collection = _Collection(job, runner, tasks, asked, folder, on_progress)
-                stopped = await collection.run(Pace(concurrency), stop or asyncio.Event())
+                stopped = await collection.run(pace, stop or asyncio.Event())
     return collection.report(problems, stopped)
 
 
@@ -93,11 +98,17 @@ class _Collection:
             asked = self._asked
             self._agenda = Agenda(self._tasks, asked.samples, self._job.group_stop, self._done, self._earlier)
             self._earlier = []
+            self._pace, self._pool = pace, Pool(self._agenda, pace, self._work)
             self._report([])
+            watching = [asyncio.create_task(watch) for watch in (tell_load(self._models(), pace), self._beat())]
             try:
-                ended, what, detail = await Pool(self._agenda, pace, self._work).run(stop), "Interrupted", ""
+                ended, what, detail = await self._pool.run(stop), "Interrupted", ""
             except _ServerGone as gone:
                 ended, what, detail = False, f"The server of {asked.model} stopped answering", f" ({gone})"
+            finally:
+                for task in watching:
+                    task.cancel()
+                await asyncio.gather(*watching, return_exceptions=True)
             self._close_groups()
         if ended:
             return None
@@ -167,6 +178,7 @@ class _Collection:
         else:
             self._ledger.add(row)
             self._silent = 0
+            self._pace.took(row.usage.seconds, row.usage.completion_tokens)
         self._agenda.ended(task.id, row)
         self._close_groups()
 
@@ -182,12 +194,26 @@ class _Collection:
         if not isinstance(error, ModelError) or not _server_is_gone(error):
             self._silent = 0
             return
+        if error.kind == "overloaded" and self._pace.limit > self._pace.low:
+            self._pace.refused()
+            return
         self._silent += 1
         if self._silent >= PATIENCE:
             raise _ServerGone(str(error).rstrip("."))
 
+    def _models(self) -> list[Model]:
+        return list({id(one.model): one.model for one in self._runner.models.values()}.values())
+
+    async def _beat(self) -> None:
+        """Progress also while nothing ends."""
+        while True:
+            await asyncio.sleep(BEAT)
+            self._report([])
+
     def _report(self, rows: list[Row]) -> None:
-        progress = self.meter.add(rows)
+        pace, pool = self._pace, self._pool
+        counted = self.meter.add(rows)
+        progress = replace(counted, under_way=pace.under_way, limit=pace.limit, oldest=pool.oldest)
         if self._on_progress is not None:
             self._on_progress(progress)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from maieutic.budget import Budget
 from maieutic.collector.core import OnProgress, carry_out
-from maieutic.collector.job import ARGUMENTS, Job, refuse_below_one
+from maieutic.collector.job import ARGUMENTS, Job
 from maieutic.collector.remote import EVERY
 from maieutic.collector.report import CollectReport
 from maieutic.llm.model import Model
@@ -25,7 +25,7 @@ async def collect(
     graph: str = "direct",
     model: str | Model | None = None,
     samples: int = 1,
-    concurrency: int = 8,
+    concurrency: int | str = 8,
     seed: int = 0,
     tools: Iterable[str | Tool | Toolset] = (),
     budget: Budget | None = None,
@@ -47,11 +47,11 @@ async def collect(
     """Run `graph` on every task of `source`, `samples` times each, and record everything under the directory `out`.
 
     `source` is a task file, an environment ("env:rg/chain_sum?n=100&seed=7"), or tasks. At most `concurrency` runs
-    are under way at once; `budget` is each run's. `limit` takes only the first so many tasks. A run's seed follows
-    from (`seed`, task id, sample) alone. `shard`, such as "3/16", takes that part of the tasks, into a folder of its
-    own in `out`. A task's attempts end early once `stop_group_at` of them are correct, or the first
-    `stop_group_agreed` agree; groups.jsonl then says so. `sandbox`, `unsafe_local`, `approve` and `oracle` are as in
-    `open_runner`.
+    are under way at once, with "8-512" as many between these bounds as the server bears; `budget` is each run's.
+    `limit` takes only the first so many tasks. A run's seed follows from (`seed`, task id, sample) alone. `shard`, such
+    as "3/16", takes that part of the tasks, into a folder of its own in `out`. A task's attempts end early once
+    `stop_group_at` of them are correct, or the first `stop_group_agreed` agree; groups.jsonl then says so. `sandbox`,
+    `unsafe_local`, `approve` and `oracle` are as in `open_runner`.
 
     `out` then holds collect.json (what was asked), traces/, results.jsonl (a line for each finished run) and
     failures.jsonl (runs that raised). Where `out` is a URL (s3://…), they are made in a folder here, the report's
@@ -63,6 +63,5 @@ async def collect(
     is in use; TraceError when the disk takes no more. A single run's failure is not raised but counted. A server that
     stops answering ends the collection early: `stopped` of the report says so.
     """
-    refuse_below_one("concurrency", concurrency)
     job = Job.of(**{name: value for name, value in locals().items() if name in ARGUMENTS})
     return await carry_out(job, out, concurrency, on_progress=on_progress, stop=stop, checkpoint=checkpoint)

@@ -1,6 +1,7 @@
 """The pool: bounded admission. What is slow holds up nobody, and nothing waits in memory that isn't under way."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from maieutic.collector.agenda import Agenda, Attempt
@@ -14,9 +15,14 @@ class Pool:
         self._agenda = agenda
         self._pace = pace
         self._work = work
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], float] = {}  # since when, the oldest first
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
+
+    @property
+    def oldest(self) -> float:
+        """Seconds for which the attempt begun first has been under way; 0 where there is none."""
+        return time.monotonic() - next(iter(self._running.values())) if self._running else 0.0
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Until all is done; False where `stop` was set first. What is still under way then is cancelled, as it is when
@@ -47,12 +53,12 @@ class Pool:
                 return True
             self._pace.begin()
             task = asyncio.ensure_future(self._work(attempt))
-            self._running.add(task)
+            self._running[task] = time.monotonic()
             task.add_done_callback(self._ended)
         return False
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._running.discard(task)
+        del self._running[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
         self._wake.set()

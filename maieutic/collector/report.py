@@ -18,6 +18,7 @@ class Progress:
     """How far it is. `done` counts results on disk, those of earlier starts included; `failed` is of this start.
 
     `rate` is results per second over the last half minute; `eta` is in seconds. Both are None while unknown.
+    `under_way` runs, of at most `limit` at present, are being worked on; the `oldest` of them for so many seconds.
     """
 
     done: int
@@ -28,6 +29,9 @@ class Progress:
     seconds: float
     rate: float | None
     eta: float | None
+    under_way: int = 0
+    limit: int = 0
+    oldest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

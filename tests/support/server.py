@@ -58,7 +58,8 @@ class FakeServer:
     `/tokenize` and `/detokenize`, as vLLM does; the last answer of a sequence is repeated.
 
     `refuse_fields` are request fields answered with 400, as strict servers do. Token ids (UTF-8 bytes) and
-    log-probabilities are returned where the request asks for them.
+    log-probabilities are returned where the request asks for them. `/metrics` tells of `waiting`
+    requests, if that is set.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class FakeServer:
         self.connections: set[Any] = set()
         self.keepalive = 75.0
         self.port = port
+        self.waiting: int | None = None
         self._given = 0
         self._started = threading.Event()
 
@@ -115,6 +117,7 @@ class FakeServer:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._chat)
         app.router.add_get("/v1/models", self._list)
+        app.router.add_get("/metrics", self._metrics)
         if self.tokenizes:
             app.router.add_post("/tokenize", self._tokenize)
             app.router.add_post("/detokenize", self._tokenize)
@@ -142,6 +145,12 @@ class FakeServer:
 
     async def _list(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": m, "object": "model"} for m in self.models]})
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        if self.waiting is None:
+            return _error(404, "Not Found")
+        kept = f'vllm:num_requests_waiting{{engine="0",model_name="m"}} {float(self.waiting)}'
+        return web.Response(text=f"# TYPE vllm:num_requests_waiting gauge\n{kept}\nvllm:num_requests_running 3.0\n")
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         body = await request.json()

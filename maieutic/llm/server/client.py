@@ -30,6 +30,7 @@ from maieutic.types import Completion, Request
 
 # Added to a request without the user asking for it; a strict server that refuses one is then asked without it.
 OPTIONAL_FIELDS = ("return_token_ids", "stream_options", "logprobs")
+WAITING = re.compile(rb"^vllm:num_requests_waiting(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 BELOW_V1 = ("chat/completions", "completions", "models")
 T = TypeVar("T")
 END_SECONDS = 0.2  # how long the end of a streamed body may take after its last event
@@ -79,6 +80,7 @@ class OpenAICompatibleModel:
         self._model = profile.model
         self._unsupported: set[str] = set()
         self._answered = False
+        self.overloads = 0  # how often it refused because it was overloaded, attempts that were repeated included
 
     async def sample(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """Ask the server; streams only where `on_delta` is given. Raises ModelError, and what `on_delta` raises."""
@@ -102,7 +104,7 @@ class OpenAICompatibleModel:
         """The names of the models that the server serves. Raises ModelError."""
         try:
             async with asyncio.timeout(self._profile.timeouts.connect):
-                status, text = await self._models()
+                status, text = await self._get("models")
         except TRANSPORT_ERRORS as error:
             raise unreached(self._shown, error).error from error
         if status != 200:
@@ -112,8 +114,20 @@ class OpenAICompatibleModel:
         except (ValueError, KeyError, TypeError) as error:
             raise malformed("its list of models has an unexpected form") from error
 
-    async def _models(self) -> tuple[int, bytes]:
-        reply = await self._http.get().send("GET", self._at("models"), None)
+    async def waiting(self) -> int | None:
+        """How many requests wait in the server's queue; None where it doesn't say: only vLLM does."""
+        if self._profile.kind != "vllm":
+            return None
+        try:
+            async with asyncio.timeout(self._profile.timeouts.connect):
+                status, text = await self._get("metrics")
+        except TRANSPORT_ERRORS:
+            return None
+        found = WAITING.findall(text) if status == 200 else []
+        return int(sum(map(float, found))) if found else None
+
+    async def _get(self, endpoint: str) -> tuple[int, bytes]:
+        reply = await self._http.get().send("GET", self._at(endpoint), None)
         body = b""
         try:
             while piece := await reply.piece():
@@ -297,6 +311,7 @@ class OpenAICompatibleModel:
     def _refused(self, reply: Reply, text: str, body: Json) -> AttemptFailed:
         error = refusal(self._shown, reply.status, text, self._key)
         error.wait = retry_after(reply.headers)
+        self.overloads += error.kind == "overloaded"
         without = None
         if reply.status in (400, 422):
             names = (name for name in OPTIONAL_FIELDS if name in body and re.search(rf"\b{name}\b", text))

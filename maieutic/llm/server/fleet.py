@@ -82,6 +82,17 @@ class Fleet:
         """Close all connections."""
         await asyncio.gather(*(member.close() for member in self.members))
 
+    @property
+    def overloads(self) -> int:
+        """How often one of them refused because it was overloaded."""
+        return sum(getattr(member.model, "overloads", 0) for member in self.members)
+
+    async def waiting(self) -> int | None:
+        """How many requests wait in the queues of those that say so; None where none does."""
+        asked = [m.model for m in self.members if not m.out and isinstance(m.model, OpenAICompatibleModel)]
+        known = [n for n in await asyncio.gather(*(model.waiting() for model in asked)) if n is not None]
+        return sum(known) if known else None
+
     async def _ask(
         self, prefix: int, ask: Callable[[ServedModel], Awaitable[T]], ear: "_Ear | None" = None
     ) -> tuple[Member, T]:
