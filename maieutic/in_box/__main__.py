@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from maieutic.in_box.train import BATCH_TOKENS, CHUNK, SIZES
+
 _OUT = Path(".in-box")
 _SHIPPED = Path(__file__).parents[1] / "llm" / "weights" / "in_box"
 
@@ -16,6 +18,11 @@ def main() -> None:
     train.add_argument("--out", type=Path, default=_OUT)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--resume", action="store_true")
+    train.add_argument("--size", choices=tuple(SIZES), default="small")
+    train.add_argument("--workers", type=int, default=0, help="processes that make dialogues, for a GPU")
+    train.add_argument("--batch-tokens", type=int, default=BATCH_TOKENS)
+    train.add_argument("--chunk", type=int, default=CHUNK, help="dialogues that are made at a time")
+    train.add_argument("--every", type=float, default=600.0, help="seconds between two checkpoints")
     export = steps.add_parser("export", help="write a checkpoint as the model that ships")
     export.add_argument("weights", type=Path, nargs="?", help="a weights-*.pt; without it the newest of --from")
     export.add_argument("--from", dest="out", type=Path, default=_OUT, help="the training folder")
@@ -29,7 +36,17 @@ def main() -> None:
     if asked.step == "train":
         from maieutic.in_box.train import Trainer
 
-        Trainer(asked.out, asked.minutes, asked.seed, asked.resume).run()
+        trainer = Trainer(
+            asked.out,
+            asked.minutes,
+            asked.seed,
+            asked.resume,
+            chunk=asked.chunk,
+            size=asked.size,
+            workers=asked.workers,
+            most=asked.batch_tokens,
+        )
+        trainer.run(asked.every)
     elif asked.step == "export":
         from maieutic.in_box.export import export as write
 

@@ -30,15 +30,20 @@ GROWING = (
     | _legs({(1, 9): 1, (2, 9): 1.5, (3, 9): 0.5})
 )
 FULL = (
-    _chain({(2, 1): 0.3, (3, 1): 0.5, (4, 1): 0.8, (5, 1): 1.5, (6, 1): 0.3})
-    | _chain({(2, 2): 0.5, (3, 2): 1.5, (4, 2): 4, (5, 2): 5, (6, 2): 0.4, (3, MIXED): 0.4})
-    | {Level("products", 2, 1): 0.3, Level("products", 2, MIXED): 1.0, Level("products", 2, 2): 2.5}
-    | _legs({(1, 9): 0.4, (2, 9): 1, (3, 9): 1.6, (4, 9): 1.6, (3, 15): 0.3})
+    _chain({(2, 1): 0.3, (3, 1): 0.5, (4, 1): 0.8, (5, 1): 1.5, (6, 1): 0.5})
+    | _chain({(2, 2): 0.5, (3, 2): 1.5, (4, 2): 4, (5, 2): 5, (6, 2): 1.5, (7, 2): 0.8, (3, MIXED): 0.4})
+    | _chain({(2, 3): 0.3, (3, 3): 0.5})
+    | {Level("products", 2, 1): 0.3, Level("products", 2, MIXED): 1.0, Level("products", 2, 2): 3.0}
+    | _legs({(1, 9): 0.4, (2, 9): 1, (3, 9): 1.6, (4, 9): 1.6, (2, 15): 0.4, (3, 15): 0.6, (4, 15): 0.4})
 )
+MARKETS = {Level("prices", goods, 9): weight for goods, weight in ((1, 1.0), (2, 2.0), (3, 2.0), (4, 1.0))}
 
 _SOLVING = {"solve": 70.0, "tool": 12.0, "refuse": 4.0, "copy": 14.0}
-_SURE = {"solve": 82.0, "tool": 12.0, "refuse": 3.0, "copy": 3.0}
-_ALL = {"solve": 42.0, "tool": 9.0, "refuse": 4.0, "critic": 21.0, "refiner": 9.0, "debater": 8.0, "judge": 7.0}
+_SURE = {"solve": 78.0, "tool": 10.0, "refuse": 3.0, "copy": 3.0, "look_up": 5.0, "unknown": 1.0}
+_ALL = {
+    "solve": 30.0, "tool": 7.0, "refuse": 4.0, "critic": 18.0, "refiner": 9.0, "debater": 8.0, "judge": 7.0,
+    "verifier": 7.0, "peer": 6.0, "recheck": 4.0, "look_up": 5.0, "unknown": 1.0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,8 @@ class Stage:
 STAGES = (
     Stage(0.10, Mixture(_SOLVING, EASY)),
     Stage(0.35, Mixture(_SOLVING, GROWING)),
-    Stage(0.66, Mixture(_SURE, FULL, plain=0.25)),
-    Stage(1.00, Mixture(_ALL, FULL, plain=0.2, chat=0.05)),
+    Stage(0.55, Mixture(_SURE, FULL, MARKETS, plain=0.25)),
+    Stage(1.00, Mixture(_ALL, FULL, MARKETS, plain=0.2, chat=0.05)),
 )
 
 

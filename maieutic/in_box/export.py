@@ -24,10 +24,12 @@ def export(weights: Path, folder: Path) -> None:
 
     import torch
 
-    from maieutic.in_box.train import new_model
+    from maieutic.in_box.train import SIZES, new_model
 
-    model = new_model()
-    model.load_state_dict(torch.load(weights))
+    state = torch.load(weights, map_location="cpu")
+    width = state["model.embed_tokens.weight"].shape[1]
+    model = new_model(next(name for name, size in SIZES.items() if size.width == width))
+    model.load_state_dict(state)
     folder.mkdir(parents=True, exist_ok=True)
     save_checkpoint(model, folder)
     save_graph(model, folder)

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from maieutic.tasks.market import asked, basket, price_list
 from maieutic.tasks.split import Split, split_of
 
-Family = Literal["chain_sum", "products", "leg_counting"]
+Family = Literal["chain_sum", "products", "leg_counting", "prices"]
 FaultKind = Literal["near", "ten", "sign", "operand", "operator"]
 
 FAULTS: tuple[FaultKind, ...] = ("near", "near", "ten", "ten", "sign", "operand", "operator")
@@ -28,7 +29,7 @@ MIXED = 0
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A difficulty: `size` terms (or animals), `width` digits a number (`MIXED`: any of them) or instances at most."""
+    """A difficulty: `size` terms (or animals, goods), `width` digits a number (`MIXED`: any) or instances at most."""
 
     family: Family
     size: int
@@ -36,19 +37,19 @@ class Level:
 
     @property
     def name(self) -> str:
-        unit = {"chain_sum": ("t", "d"), "products": ("t", "d"), "leg_counting": ("a", "n")}[self.family]
+        unit = {"chain_sum": "td", "products": "td", "leg_counting": "an", "prices": "gn"}[self.family]
         width = "m" if self.width == MIXED else str(self.width)
         return f"{self.family} {self.size}{unit[0]}{width}{unit[1]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One operand: a signed number of a chain, a factor, or `value` animals of `legs` legs each."""
+    """One operand: a signed number of a chain, a factor, or `value` things with `each` legs (or price) apiece."""
 
     value: int
     op: str = "+"
-    legs: int = 0
-    animal: str = ""
+    each: int = 0
+    thing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,8 @@ def _places(number: int) -> list[int]:
     return [sign * int(d) * 10 ** (len(digits) - i) for i, d in enumerate(digits, 1) if d != "0"] or [0]
 
 
-def _work_legs(terms: tuple[Term, ...], pen: _Pen) -> int:
-    parts = [pen.write(t.value, "*", t.legs, f"{_counted(t)}: ") for t in terms]
+def _work_counts(terms: tuple[Term, ...], pen: _Pen) -> int:
+    parts = [pen.write(t.value, "*", t.each, f"{_counted(t)}: ") for t in terms]
     return _sum(parts, pen)
 
 
@@ -150,13 +151,14 @@ def _sum(parts: list[int], pen: _Pen) -> int:
 
 
 def _counted(term: Term) -> str:
-    return f"{term.value} {term.animal}{'s' if term.value > 1 else ''}"
+    return f"{term.value} {term.thing}{'s' if term.value > 1 else ''}"
 
 
 _WORKERS: dict[Family, Callable[[tuple[Term, ...], _Pen], int]] = {
     "chain_sum": _work_chain,
     "products": _work_product,
-    "leg_counting": _work_legs,
+    "leg_counting": _work_counts,
+    "prices": _work_counts,
 }
 
 
@@ -167,8 +169,8 @@ def code(problem: Problem) -> str:
 
 def expression(problem: Problem) -> str:
     """The arithmetic of the question, as Python writes it."""
-    if problem.family == "leg_counting":
-        return " + ".join(f"{t.value} * {t.legs}" for t in problem.terms)
+    if problem.family in ("leg_counting", "prices"):
+        return " + ".join(f"{t.value} * {t.each}" for t in problem.terms)
     if problem.family == "products":
         return " * ".join(str(t.value) for t in problem.terms)
     return _chain(problem.terms)
@@ -194,7 +196,7 @@ def draw(level: Level, split: Split, rng: random.Random, plain: bool = False) ->
         problem = _MAKERS[level.family](level, rng)
         if split_of(problem.question) != split:
             continue
-        if not plain or problem.family == "leg_counting":
+        if not plain or problem.family in ("leg_counting", "prices"):
             return problem
         reworded = replace(problem, question=rng.choice(_PLAIN).format(expression(problem)))
         if split_of(reworded.question) == split:
@@ -233,14 +235,22 @@ def _make_product(level: Level, rng: random.Random) -> Problem:
 def _make_legs(level: Level, rng: random.Random) -> Problem:
     item = _dataset("leg_counting", size=level.size, digits=level.width)[rng.getrandbits(40)]
     legs = _legs()
-    terms = tuple(Term(n, legs=legs[a], animal=a) for a, n in item["metadata"]["animals"].items())
+    terms = tuple(Term(n, each=legs[a], thing=a) for a, n in item["metadata"]["animals"].items())
     return Problem("leg_counting", item["question"].strip(), item["answer"], terms)
+
+
+def _make_prices(level: Level, rng: random.Random) -> Problem:
+    list_ = price_list(rng)
+    wanted = basket(level.size, level.width, rng)
+    terms = tuple(Term(count, each=list_[good], thing=good) for good, count in wanted.items())
+    return Problem("prices", asked(wanted), str(sum(t.value * t.each for t in terms)), terms)
 
 
 _MAKERS: dict[Family, Callable[[Level, random.Random], Problem]] = {
     "chain_sum": _make_chain,
     "products": _make_product,
     "leg_counting": _make_legs,
+    "prices": _make_prices,
 }
 
 

@@ -33,8 +33,8 @@ def continuations(
 
     rows = [tokenizer.encode(p).ids for p in prompts]
     longest = max(len(r) for r in rows)
-    ids = torch.tensor([[0] * (longest - len(r)) + r for r in rows])
-    mask = torch.tensor([[0] * (longest - len(r)) + [1] * len(r) for r in rows])
+    ids = torch.tensor([[0] * (longest - len(r)) + r for r in rows], device=model.device)
+    mask = torch.tensor([[0] * (longest - len(r)) + [1] * len(r) for r in rows], device=model.device)
     sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
     with torch.no_grad():
         out = model.generate(  # pyright: ignore[reportAttributeAccessIssue]  # a mixin it does not see

@@ -35,7 +35,9 @@ def render(messages: list[Message], tools: list[str]) -> Iterator[tuple[str, boo
     for message in messages:
         if message["role"] == "assistant":
             yield f"{START}assistant\n", False
-            yield _assistant(message) + END, True
+            *given, (last, _) = message.get("pieces") or [(_assistant(message), True)]
+            yield from given
+            yield last + END, True
             yield "\n", False
         elif message["role"] != "system":
             content = message["content"].strip().replace("\n\n\n", "\n\n")
@@ -96,17 +98,16 @@ def build(texts: Iterator[str]) -> "Tokenizer":
 
 def corpus(sizes: dict[str, int], seed: int = 0) -> Iterator[str]:
     """Training text for the tokenizer: that many dialogues of each kind."""
-    from maieutic.in_box.curriculum import FULL
-    from maieutic.in_box.dialogues import ROLES, refuse
+    from maieutic.in_box.curriculum import FULL, MARKETS
+    from maieutic.in_box.dialogues import ERRANDS, ROLES, refuse
     from maieutic.in_box.families import draw
 
     rng = random.Random(seed)
-    levels = list(FULL)
     for kind, size in sizes.items():
+        levels = list(MARKETS if kind in ERRANDS else FULL)
         for _ in range(size):
-            level = rng.choice(levels)
-            problem = draw(level, "train", rng, plain=rng.random() < 0.2)
-            dialogue = refuse(rng) if kind == "refuse" else ROLES[kind](problem, rng)
+            problem = draw(rng.choice(levels), "train", rng, plain=rng.random() < 0.2)
+            dialogue = refuse(rng) if kind == "refuse" else (ROLES | ERRANDS)[kind](problem, rng)
             yield "".join(text for text, _ in render(dialogue.messages, dialogue.tools))
 
 

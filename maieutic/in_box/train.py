@@ -1,7 +1,8 @@
-"""Training of the in-box model on one CPU core, from nothing, in a set number of minutes.
+"""Training of the in-box model from nothing, in a set number of minutes, on one CPU core or on a GPU.
 
 The schedule follows the clock rather than steps, so that the same command fits a slow machine and a fast one. A run
 killed at any moment goes on from its last checkpoint, with the optimizer's state and the place in the data stream.
+On a GPU the dialogues are made by processes of their own: one core can't keep up with it.
 """
 
 import json
@@ -20,6 +21,7 @@ from maieutic.in_box.dialogues import sample
 from maieutic.in_box.probe import probe
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from tokenizers import Tokenizer
     from transformers import LlamaForCausalLM
@@ -34,7 +36,8 @@ MATRIX_RATE = 0.02
 VECTOR_RATE = 4e-3
 WARM_STEPS = 60
 _CORPUS = {
-    "solve": 4000, "tool": 1500, "critic": 1500, "refiner": 500, "debater": 300, "judge": 300, "refuse": 1500
+    "solve": 4000, "tool": 1500, "critic": 1500, "refiner": 500, "debater": 300, "judge": 300, "refuse": 1500,
+    "verifier": 200, "peer": 500, "recheck": 300, "look_up": 1500, "unknown": 300,
 }  # fmt: skip
 
 
@@ -57,17 +60,31 @@ class Progress:
     learnt: int = 0
 
 
-def new_model() -> "LlamaForCausalLM":
-    """A fresh model of about a million parameters."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The shape of a model: width, width of the feed-forward, and layers."""
+
+    width: int
+    inner: int
+    layers: int
+
+
+SIZES = {"small": Size(128, 384, 4), "large": Size(256, 512, 6)}
+"""About 1.1 and 3.7 million parameters: the one is trained on a CPU core in an hour or two, the other on a GPU."""
+
+
+def new_model(size: str = "small") -> "LlamaForCausalLM":
+    """A fresh model of one of the SIZES."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
+    shape = SIZES[size]
     config = LlamaConfig(
         vocab_size=tokenizing.VOCABULARY,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
+        hidden_size=shape.width,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=64,
@@ -81,33 +98,44 @@ def new_model() -> "LlamaForCausalLM":
     return LlamaForCausalLM(config)
 
 
-def batches(tokenizer: "Tokenizer", seed: int, chunk: int, progress: float, size: int = CHUNK) -> Iterator[Batch]:
+def batches(
+    tokenizer: "Tokenizer", seed: int, chunk: int, progress: float, size: int = CHUNK, most: int = BATCH_TOKENS
+) -> Iterator[Batch]:
     """The batches of one chunk of the stream: dialogues of like length together, batches in random order."""
+    import torch
+
+    for ids, targets in arrays(tokenizer, seed, chunk, progress, size, most):
+        yield Batch(torch.from_numpy(ids.astype("int64")), torch.from_numpy(targets.astype("int64")))
+
+
+def arrays(
+    tokenizer: "Tokenizer", seed: int, chunk: int, progress: float, size: int, most: int
+) -> "list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]":
+    """The same as 16-bit arrays, of `most` tokens a batch at most: what is sent from process to process is small."""
     rng = random.Random(f"{seed}:{chunk}")
     mixture = mixture_at(progress)
     rows = [tokenizing.encode(sample(mixture, rng), tokenizer) for _ in range(size)]
     rows.sort(key=lambda row: len(row[0]) + rng.random())
     groups: list[list[tuple[list[int], list[bool]]]] = [[]]
     for row in rows:
-        if groups[-1] and (len(groups[-1]) + 1) * len(row[0]) > BATCH_TOKENS:
+        if groups[-1] and (len(groups[-1]) + 1) * len(row[0]) > most:
             groups.append([])
         groups[-1].append(row)
     rng.shuffle(groups)
-    for group in groups:
-        yield _batch(group)
+    return [_padded(group) for group in groups]
 
 
-def _batch(rows: list[tuple[list[int], list[bool]]]) -> Batch:
-    import torch
+def _padded(rows: list[tuple[list[int], list[bool]]]) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+    import numpy as np
 
     longest = max(len(ids) for ids, _ in rows)
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    targets = torch.full((len(rows), longest), -100)
+    ids = np.zeros((len(rows), longest), np.int16)
+    targets = np.full((len(rows), longest), -100, np.int16)
     for i, (row, learnt) in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
+        ids[i, : len(row)] = row
         shifted = [token if learn else -100 for token, learn in zip(row[1:], learnt[1:], strict=True)]
-        targets[i, : len(shifted)] = torch.tensor(shifted)
-    return Batch(ids, targets)
+        targets[i, : len(shifted)] = shifted
+    return ids, targets
 
 
 def loss_of(model: "LlamaForCausalLM", batch: Batch) -> "torch.Tensor":
@@ -141,6 +169,42 @@ def rate_at(progress: float, steps: int) -> float:
     return min(1.0, (steps + 1) / WARM_STEPS) * max(0.005, math.pow(max(0.0, 1 - progress), 1.2))
 
 
+class Makers:
+    """Processes that make chunks ahead of the training; `progress` is that of the moment when a chunk was ordered."""
+
+    def __init__(self, out: Path, seed: int, size: int, most: int, workers: int) -> None:
+        from multiprocessing import get_context
+
+        self._pool = get_context("spawn").Pool(workers, _start, (str(out / "tokenizer.json"), seed, size, most))
+        self._ahead, self._ordered = 2 * workers, dict[int, Any]()
+
+    def take(self, chunk: int, progress: float) -> list[Batch]:
+        """The chunk of this number; those after it are ordered."""
+        import torch
+
+        for number in range(chunk, chunk + self._ahead):
+            if number not in self._ordered:
+                self._ordered[number] = self._pool.apply_async(_make, (number, progress))
+        made = self._ordered.pop(chunk).get()
+        return [Batch(torch.from_numpy(i.astype("int64")), torch.from_numpy(t.astype("int64"))) for i, t in made]
+
+
+_order: tuple[Any, int, int, int] | None = None
+
+
+def _start(tokenizer: str, seed: int, size: int, most: int) -> None:
+    from tokenizers import Tokenizer
+
+    global _order
+    _order = (Tokenizer.from_file(tokenizer), seed, size, most)
+
+
+def _make(chunk: int, progress: float) -> Any:
+    assert _order is not None
+    tokenizer, seed, size, most = _order
+    return arrays(tokenizer, seed, chunk, progress, size, most)
+
+
 class Trainer:
     """One run in one folder: tokenizer, log, checkpoints."""
 
@@ -152,20 +216,25 @@ class Trainer:
         resume: bool = False,
         measure: Measure = probe,
         chunk: int = CHUNK,
+        size: str = "small",
+        workers: int = 0,
+        most: int = BATCH_TOKENS,
     ) -> None:
         import torch
 
         torch.set_num_threads(1)
         self.out, self.minutes, self.seed, self.measure, self.chunk = out, minutes, seed, measure, chunk
+        self.most, self.device = most, "cuda" if torch.cuda.is_available() else "cpu"
         out.mkdir(parents=True, exist_ok=True)
         self.tokenizer = _tokenizer(out)
-        self.model = new_model()
+        self.model = new_model(size).to(self.device)
         self.optimizers = optimizers(self.model)
         self._full = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.at = Progress()
         self.stopping = False
         if resume and (out / "last.pt").exists():
             self._load(torch.load(out / "last.pt"))
+        self._makers = Makers(out, seed, chunk, most, workers) if workers else None
 
     def run(self, every: float = 600.0) -> None:
         """Train until the minutes are used up; evaluate and save `every` seconds and at the end.
@@ -191,7 +260,10 @@ class Trainer:
     def _chunk(self) -> Iterator[Batch]:
         started = time.monotonic()
         progress = self.at.seconds / (self.minutes * 60)
-        made = list(batches(self.tokenizer, self.seed, self.at.chunks, progress, self.chunk))
+        if self._makers is not None:
+            made = self._makers.take(self.at.chunks, progress)
+        else:
+            made = list(batches(self.tokenizer, self.seed, self.at.chunks, progress, self.chunk, self.most))
         self.at.seconds += time.monotonic() - started
         return iter(made)
 
@@ -199,19 +271,22 @@ class Trainer:
         import torch
 
         started = time.monotonic()
+        counts = int((batch.ids != 0).sum()), int((batch.targets != -100).sum())
         scale = rate_at(self.at.seconds / (self.minutes * 60), self.at.steps)
         for optimizer, full in zip(self.optimizers, self._full, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = full * scale
-        loss = loss_of(self.model, batch)
+        batch = Batch(*(part.to(self.device, non_blocking=True) for part in (batch.ids, batch.targets)))
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
+            loss = loss_of(self.model, batch)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         self.at.steps += 1
-        self.at.tokens += int((batch.ids != 0).sum())
-        self.at.learnt += int((batch.targets != -100).sum())
+        self.at.tokens += counts[0]
+        self.at.learnt += counts[1]
         self.at.seconds += time.monotonic() - started
         if self.at.steps % 200 == 0:
             self._log(loss=round(loss.item(), 4), rate=round(scale, 3))

@@ -117,7 +117,7 @@ def test_roles_speak_as_their_prompts_say() -> None:
     problem = draw(Level("chain_sum", 3, 1), "dev", rng)
     for kind, role in (("critic", critic), ("refiner", refiner), ("debater", debater), ("judge", judge)):
         assert role(problem, rng).messages[0] == {"role": "system", "content": SYSTEMS[kind]}
-    assert set(ROLES) == {"solve", "tool", "critic", "refiner", "debater", "judge"}
+    assert set(ROLES) == {"solve", "tool", "critic", "refiner", "debater", "judge", "verifier", "recheck", "peer"}
 
 
 @pytest.mark.parametrize("role", ["critic", "refiner", "debater", "judge"])
