@@ -7,8 +7,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from maieutic.in_box import dialogues, outside
-from maieutic.in_box.dialogues import SYSTEMS, first_wrong
+from maieutic.in_box import outside
+from maieutic.in_box.dialogue import SYSTEMS
+from maieutic.in_box.drafts import first_wrong, review
 from maieutic.in_box.families import MIXED, Level, Problem, draw
 from maieutic.llm.in_box.scope import REFUSAL
 from maieutic.llm.model import Model
@@ -166,10 +167,7 @@ async def role_rates(model: Model, problems: Sequence[Problem], seed: int) -> Ma
         for (p, s), r in zip(pairs, reviews, strict=True)
     ]
     rates |= _flips("refiner, own review", pairs, await _ask_all(model, asked))
-    asked = [
-        opening("refiner", f"{quote_solution(p, s)}\n\nReview:\n{dialogues.review(s.split(chr(10)), p)}")
-        for p, s in pairs
-    ]
+    asked = [opening("refiner", f"{quote_solution(p, s)}\n\nReview:\n{review(s.split(chr(10)), p)}") for p, s in pairs]
     rates |= _flips("refiner, perfect review", pairs, await _ask_all(model, asked))
     asked = [opening("debater", quote_rival(p, s, o)) for (p, s), o in zip(pairs, other, strict=True)]
     return rates | _debates(pairs, other, await _ask_all(model, asked)) | await _judged(model, pairs, other)

@@ -4,7 +4,8 @@ import random
 from typing import TYPE_CHECKING
 
 from maieutic.in_box import tokenizer as tokenizing
-from maieutic.in_box.dialogues import ROLES, Dialogue
+from maieutic.in_box.dialogue import Dialogue
+from maieutic.in_box.dialogues import ROLES
 from maieutic.in_box.families import MIXED, Level, draw
 
 if TYPE_CHECKING:

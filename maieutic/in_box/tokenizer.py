@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maieutic.in_box.dialogues import Dialogue, Message
+from maieutic.in_box.dialogue import Dialogue, Message
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -7,22 +7,9 @@ from importlib.resources import files
 import pytest
 
 from maieutic.in_box.curriculum import FULL, STAGES
-from maieutic.in_box.dialogues import (
-    ROLES,
-    SYSTEMS,
-    Dialogue,
-    critic,
-    debater,
-    first_wrong,
-    judge,
-    refiner,
-    refuse,
-    review,
-    sample,
-    solve,
-    solve_with_tool,
-    wrong_solution,
-)
+from maieutic.in_box.dialogue import SYSTEMS, Dialogue
+from maieutic.in_box.dialogues import ROLES, critic, debater, judge, refiner, refuse, sample, solve, solve_with_tool
+from maieutic.in_box.drafts import first_wrong, review, wrong_solution
 from maieutic.in_box.families import Level, Problem, draw, expression, work
 from maieutic.in_box.outside import REFUSAL, outsider, part_of
 from maieutic.tasks.split import split_of
@@ -145,3 +132,29 @@ def test_held_out_outsiders_are_none_of_those_trained_on() -> None:
     held_out = {outsider(rng, "held_out") for _ in range(80)}
     assert not trained & held_out
     assert {part_of(name) for name in ("gcd", "zebra_puzzles", "sudoku", "maze", "dice")} == {"train", "held_out"}
+
+
+def test_what_is_put_into_thoughts_is_what_the_graphs_put_there() -> None:
+    from maieutic.agents import peer_thought
+    from maieutic.graphs import deepening, rethink
+    from maieutic.in_box import thoughts
+
+    assert {deepening.TRIGGER, *rethink.TRIGGERS.values()} <= set(thoughts.SECOND_THOUGHTS)
+    assert thoughts.PAUSES == peer_thought.PAUSES
+    assert (thoughts.NUDGE, thoughts.NOBODY) == (peer_thought.NUDGE, peer_thought.NOBODY)
+
+
+def test_a_thought_that_was_interrupted_goes_on_from_its_first_wrong_step() -> None:
+    rng = random.Random(8)
+    resumed = 0
+    for problem in _problems(6):
+        said = ROLES["peer"](problem, rng).messages[-1]
+        if "pieces" not in said:
+            continue
+        own = said["pieces"][0].text.split("\n\n")[0].split("\n")
+        right = work(problem)
+        goes_on = said["pieces"][-1].text.split("\n")
+        kept = right[: len(right) - len(goes_on)]
+        assert [*kept, *goes_on] == right and own[: len(kept)] == kept
+        resumed += 1
+    assert resumed > 20

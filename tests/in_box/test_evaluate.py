@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maieutic.in_box.card import card
-from maieutic.in_box.dialogues import review
+from maieutic.in_box.drafts import review
 from maieutic.in_box.evaluate import Report, calculate, critic_rates, level_rates, questions, refusal_rates, right
 from maieutic.in_box.families import Level, work
 from maieutic.in_box.outside import REFUSAL

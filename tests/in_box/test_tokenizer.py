@@ -6,7 +6,8 @@ import pytest
 
 from maieutic.in_box import tokenizer as tokenizing
 from maieutic.in_box.curriculum import STAGES
-from maieutic.in_box.dialogues import Dialogue, sample
+from maieutic.in_box.dialogue import Dialogue
+from maieutic.in_box.dialogues import sample
 from maieutic.llm.in_box.chat import Chat
 from maieutic.llm.in_box.model import WEIGHTS
 from maieutic.types import ToolSpec

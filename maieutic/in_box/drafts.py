@@ -1,0 +1,44 @@
+"""Drafts of solutions, right and wrong, and what a critic says of them."""
+
+import random
+
+from maieutic.in_box.families import FAULTS, Fault, Problem, without_term, work
+
+
+def wrong_solution(problem: Problem, rng: random.Random) -> list[str]:
+    """A solution whose lines differ from the right one's: a slip somewhere, or an overlooked term."""
+    right = work(problem)
+    if len(problem.terms) > 2 and rng.random() < 0.12:
+        return work(without_term(problem, rng))
+    at = rng.randrange(len(right)) if rng.random() < 0.5 else rng.randrange(max(1, len(right) - 1))
+    return work(problem, Fault(at, rng.choice(FAULTS)), rng)
+
+
+def first_wrong(solution: list[str], problem: Problem) -> int | None:
+    """The number (from 1) of the first line that isn't as it should be, None when all are."""
+    right = work(problem)
+    for number, line in enumerate(right, 1):
+        if number > len(solution) or solution[number - 1] != line:
+            return number
+    return None
+
+
+def review(solution: list[str], problem: Problem) -> str:
+    """The critic's words on `solution`: every step done again and compared, up to the first wrong one."""
+    wrong = first_wrong(solution, problem)
+    lines = []
+    for number, line in enumerate(work(problem), 1):
+        lines.append(f"Step {number}: {line}, {'wrong' if number == wrong else 'right'}")
+        if number == wrong:
+            break
+    return "\n".join([*lines, f"First wrong step: {wrong or 'none'}"])
+
+
+def draft_of(problem: Problem, rng: random.Random, wrong: float) -> list[str]:
+    """A solution that is wrong with this probability."""
+    return wrong_solution(problem, rng) if rng.random() < wrong else work(problem)
+
+
+def shown(draft: list[str], rng: random.Random) -> str:
+    """A draft as others see it: sometimes, as after a tool call, its last line alone."""
+    return draft[-1] if rng.random() < 0.12 else "\n".join(draft)
