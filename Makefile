@@ -63,7 +63,7 @@ in-box: .venv/.train ## train, export and measure the in-box model anew (about t
 
 lock: .venv/.dev ## pin what was resolved today
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra envs --extra mcp --extra monty --extra local --extra providers --extra rag --extra sql --extra web --extra documents --extra train --no-header --no-annotate --quiet -c constraints.in | grep -v -e '^nvidia-' -e '^triton' | sed 's/+cpu$$//' > constraints.new && mv constraints.new constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra envs --extra mcp --extra monty --extra parquet --extra local --extra providers --extra rag --extra sql --extra web --extra documents --extra train --no-header --no-annotate --quiet -c constraints.in | grep -v -e '^nvidia-' -e '^triton' | sed 's/+cpu$$//' > constraints.new && mv constraints.new constraints.txt
 
 sandbox: ## the python tool needs bubblewrap; only root may install it without asking
 	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
@@ -87,11 +87,11 @@ postgres: ## the tests of SQL start a server of their own; only root may install
 	@touch $@
 
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[envs,mcp,monty,providers,rag,sql,web,dev]'
+	$(PIP) -e '.[envs,mcp,monty,parquet,providers,rag,sql,web,dev]'
 	@touch $@ .venv/.demo
 
 .venv/.train: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[envs,mcp,monty,providers,rag,sql,web,dev,train]'
+	$(PIP) -e '.[envs,mcp,monty,parquet,providers,rag,sql,web,dev,train]'
 	@touch $@ .venv/.dev .venv/.demo
 
 clean:

@@ -18,6 +18,10 @@ def export(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the rows go.")],
     recipe: Annotated[str, typer.Option(metavar="NAME", help="Which runs become rows.")] = "solved",
     format: Annotated[str, typer.Option(metavar="NAME", help="What a row looks like.")] = "trl-sft",
+    kind: Annotated[
+        str | None,
+        typer.Option("--as", metavar="KIND", help="jsonl, parquet or hf (a folder); by FILE's ending."),
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the recipe.")
     ] = None,
@@ -34,7 +38,7 @@ def export(
     from maieutic.terminal.settings import parse_settings
 
     settings = parse_settings(set_ or ())
-    report = export_rows(dirs, recipe, format, out, settings, tasks=tasks, replay=_replayed(replay))
+    report = export_rows(dirs, recipe, format, out, settings, kind=kind, tasks=tasks, replay=_replayed(replay))
     for note in report.notes:
         print(f"maieutic: {note}", file=sys.stderr)
     print(json_.dumps(as_json(report), ensure_ascii=False) if json else in_words(report))
@@ -74,6 +78,8 @@ def in_words(report: "ExportReport") -> str:
         f"{report.rows} rows in {report.out}"
         + (f" ({report.duplicates} duplicates left out)" * bool(report.duplicates)),
         f"{tally.kept} of {tally.seen} runs kept" + (f"; left out: {dropped}" if dropped else ""),
-        f"card: {report.card.with_suffix('.md')}",
+        f"card: {report.readable_card}",
     ]
+    if anew := tally.counts["turns_rendered_anew"]:
+        lines.insert(2, f"{anew} turns are tokenised anew by the trainer: rows of this kind hold text, not token ids")
     return "\n".join(lines)

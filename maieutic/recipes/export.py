@@ -1,21 +1,24 @@
-"""Export: traces through a recipe and a format into one JSONL file, with a card that says where it came from.
+"""Export: traces through a recipe and a format into one file or folder, with a card that says where it came from.
 
-The same traces give the same bytes. Nothing appears under the asked-for name until it is complete.
+The same traces give the same bytes. Nothing appears under the asked-for name until it is complete. Rows are written as
+they come: memory doesn't grow with their number, unless a recipe has to compare runs, or older rows are mixed in.
 """
 
 import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from maieutic.errors import UserError
 from maieutic.recipes.mixing import checked, mix_in
 from maieutic.recipes.recipe import Candidate, Row, Tally, find_format, find_recipe
+from maieutic.recipes.seen import Seen
+from maieutic.recipes.storage import HUB_HEAD, beside, card_of, kind_of, remove, replace, rows_in, store
 from maieutic.trace.payload import dump
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import FORMAT_VERSION
@@ -32,6 +35,11 @@ class ExportReport:
     tally: Tally
     notes: tuple[str, ...]
 
+    @property
+    def readable_card(self) -> Path:
+        """The card as Markdown: beside the file, or the folder's README."""
+        return self.out / "README.md" if self.out.is_dir() else self.card.with_suffix(".md")
+
 
 def export(
     dirs: Sequence[Path | str] | Path | str,
@@ -40,14 +48,16 @@ def export(
     out: Path | str,
     settings: Mapping[str, Any] | None = None,
     *,
+    kind: str | None = None,
     tasks: str | None = None,
     replay: tuple[Path | str, float] | None = None,
 ) -> ExportReport:
     """Write the rows that `recipe` (with its settings) and `format` make of the traces in `dirs` to `out`, and a card.
 
-    `tasks` names where the runs' tasks are from: prompts then have their gold answers and verifiers, which no trace
-    has. `replay` is a file of older rows and the share of all rows that is to be drawn from them, in [0, 1): against
-    forgetting, as GeRe (general texts) and MER (a quarter to a half of old data) mix them in.
+    `kind` says what `out` is: jsonl, parquet, or hf for a folder as the Hugging Face Hub takes it; by default the
+    ending of `out` decides. `tasks` names where the runs' tasks are from: prompts then have their gold answers and
+    verifiers, which no trace has. `replay` is a file of older rows and the share of all rows that is to be drawn from
+    them, in [0, 1): against forgetting, as GeRe (general texts) and MER (a quarter to a half of old data) mix them in.
 
     UnknownName for a recipe or format that is not there, ConfigError for a wrong setting; UserError when no row comes
     of it, saying why, or when `out` can't be written; TraceError when a trace is damaged. In all these cases nothing is
@@ -56,7 +66,8 @@ def export(
     select, make_rows = find_recipe(recipe, settings), find_format(format)
     roots = [Path(root) for root in ([dirs] if isinstance(dirs, Path | str) else dirs)]
     out, tally = Path(out), Tally()
-    temporary = _beside(out)
+    form = kind_of(out, kind)
+    temporary = beside(out)
     try:
         with ExitStack() as stack:
             readers = [stack.enter_context(TraceReader(root)) for root in roots]
@@ -69,21 +80,17 @@ def export(
         if replay is not None:
             tally.counts["replayed_rows"] = mix_in(temporary, Path(replay[0]), replay[1])
             rows += tally.counts["replayed_rows"]
-        os.replace(temporary, out)
+        store(temporary, out, form)
     except OSError as error:
         raise UserError(f"Rows can't be written to {out} ({error.strerror}): give another file.") from error
     finally:
-        with suppress(OSError):
-            temporary.unlink()
-    report = ExportReport(out, out.with_name(out.name + ".card.json"), rows, duplicates, tally, notes)
-    extra = [] if tasks is None else ["--tasks", tasks]
+        remove(temporary)
+    report = ExportReport(out, card_of(out, form), rows, duplicates, tally, notes)
+    extra = [] if kind is None else ["--as", kind]
+    extra += [] if tasks is None else ["--tasks", tasks]
     extra += [] if replay is None else ["--replay", f"{replay[0]}:{replay[1]:g}"]
     _write_cards(report, roots, recipe, format, settings or {}, extra)
     return report
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def candidates(readers: Iterable[TraceReader]) -> Iterator[Candidate]:
@@ -94,19 +101,18 @@ def candidates(readers: Iterable[TraceReader]) -> Iterator[Candidate]:
 
 def _write(rows: Iterable[Row], file: BinaryIO) -> tuple[int, int]:
     """Rows written and duplicates left out."""
-    written: set[bytes] = set()
-    duplicates = 0
-    for row in rows:
-        line = dump(row)
-        digest = sha256(line).digest()
-        if digest in written:
-            duplicates += 1
-            continue
-        written.add(digest)
-        file.write(line + b"\n")
+    number = duplicates = 0
+    with Seen() as seen:
+        for row in rows:
+            line = dump(row)
+            if not seen.add(line):
+                duplicates += 1
+                continue
+            number += 1
+            file.write(line + b"\n")
     file.flush()
     os.fsync(file.fileno())
-    return len(written), duplicates
+    return number, duplicates
 
 
 def _why_empty(dirs: list[Path], recipe: str, tally: Tally) -> str:
@@ -141,22 +147,22 @@ def _write_cards(
         "duplicate_rows": report.duplicates,
         **dict(sorted(tally.counts.items())),
         "calls_by_weights": dict(sorted(tally.weights.items())),
-        "sha256": sha256(report.out.read_bytes()).hexdigest(),
+        "sha256": _digest(report.out),
         "notes": list(report.notes),
     }
-    _replace(report.card, json.dumps(card, indent=2) + "\n")
+    replace(report.card, json.dumps(card, indent=2) + "\n")
     lines = [f"# {report.out.name}", "", f"    {card['command']}", "", "| | |", "|-|-|"]
     lines += [f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in card.items() if name != "command"]
-    _replace(report.card.with_suffix(".md"), "\n".join(lines) + "\n")
+    replace(report.readable_card, HUB_HEAD * report.out.is_dir() + "\n".join(lines) + "\n")
+
+
+def _digest(out: Path) -> str:
+    """Of the file, or of the folder's one file of rows."""
+    with (rows_in(out) if out.is_dir() else out).open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _cell(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {number}" for key, number in value.items()) or "none"
     return "; ".join(value) or "none" if isinstance(value, list) else str(value)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = _beside(path)
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

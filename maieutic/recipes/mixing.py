@@ -17,7 +17,10 @@ from maieutic.recipes.items import Item, Prompt
 
 
 def checked(items: Iterable[Item], tasks: str | None) -> Iterator[Item]:
-    """The items, prompts with the gold answer and the verifier of their task where `tasks` has it."""
+    """The items, prompts with the gold answer and the verifier of their task where `tasks` has it.
+
+    Raises UserError where a task of the same id asks something else: then these are not the tasks of those runs.
+    """
     if tasks is None:
         yield from items
         return
@@ -26,6 +29,8 @@ def checked(items: Iterable[Item], tasks: str | None) -> Iterator[Item]:
     known = {task.id: task for task in load_tasks(tasks)[0]}
     for item in items:
         if isinstance(item, Prompt) and (task := known.get(str(item.task.get("id")))) is not None:
+            if item.task.get("question", task.question) != task.question:
+                raise UserError(f"Task {task.id} of {tasks} asks something else than the runs: give theirs.")
             item = replace(item, task=task.model_dump(mode="json", exclude_defaults=True))
         yield item
 

@@ -28,6 +28,7 @@ from maieutic.types import Outcome
 
 FILE = "index.sqlite"
 _MAKE = 1  # raised when the tables change; an index of another make is rebuilt
+_PAGE = 1000  # runs that are held at once, however many there are
 _COLUMNS = tuple(RunSummary.__dataclass_fields__)
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS segments (segment TEXT PRIMARY KEY, size INTEGER NOT NULL);
@@ -75,12 +76,15 @@ class Index:
         damaged = list(self.damaged)
         wanted = "".join(f" AND {name} IS ?" for name in filters)
         query = (
-            f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE run_id NOT IN "
-            f"(SELECT run_id FROM spans WHERE segment IN ({', '.join('?' * len(damaged))})){wanted} "
-            "ORDER BY segment, offset"
+            f"SELECT {', '.join(_COLUMNS)}, segment, offset FROM runs WHERE (segment, offset) > (?, ?) AND "
+            f"run_id NOT IN (SELECT run_id FROM spans WHERE segment IN ({', '.join('?' * len(damaged))})){wanted} "
+            f"ORDER BY segment, offset LIMIT {_PAGE}"
         )
-        for row in self._database.execute(query, [*damaged, *filters.values()]).fetchall():
-            yield _summary(row)
+        last: tuple[str, int] = ("", -1)
+        while rows := self._database.execute(query, [*last, *damaged, *filters.values()]).fetchall():
+            for row in rows:
+                yield _summary(row[:-2])
+            last = rows[-1][-2:]
 
     def spans(self, run_id: str) -> list[tuple[str, int, int]]:
         """Segment, offset and length of the run's lines, in the order they were written; empty for an unknown run."""

@@ -1,6 +1,7 @@
 """What each format makes of each kind of item: its shape, what it leaves out and counts, and what can be read back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ def test_kto_makes_a_row_of_each_side_of_a_pair() -> None:
         ("5", False),
         ("6", False),
     ]
-    assert dict(tally.counts) == {"wanted": 1, "unwanted": 2}
+    assert dict(tally.counts) == {"wanted": 1, "unwanted": 2, "turns_rendered_anew": 3}
 
 
 def test_grpo_rows_are_checked_by_functions_that_are_imported_by_name() -> None:
@@ -188,7 +189,8 @@ def test_sharegpt_puts_people_at_odd_and_the_model_at_even_places(tmp_path: Path
         ["human", "function_call", "observation", "gpt"],
     ]
     assert json.loads(made[2]["conversations"][1]["value"]) == {"name": "python", "arguments": {"code": "2+2"}}
-    assert json.loads(made[2]["tools"])[0]["name"] == "python" and not tally.counts
+    assert json.loads(made[2]["tools"])[0]["name"] == "python"
+    assert dict(tally.counts) == {"turns_rendered_anew": 3}
 
 
 @pytest.mark.parametrize(
@@ -245,6 +247,30 @@ def test_sft_counts_every_turn_that_must_be_rendered_anew() -> None:
     whole, tally = rows("trl-sft", Dialogue((Turn(QUESTION), copied), ("r1",)))
     assert whole == [{"input_ids": [1, 2, 3, 4, 5], "labels": [-100, -100, -100, 4, 5]}]
     assert tally.counts["turns_rendered_anew"] == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"template": "t1"}, {"template": "t1", "model": "v2"}, True),
+        ({"template": "t1"}, {"template": "t2"}, False),
+        ({"template": None}, {"template": "t2"}, True),
+        ({"template": "t1"}, {"template": None}, True),
+        ({"template": None}, {"template": None, "model": "other"}, False),
+        ({"template": "t1"}, {"template": None, "model": "other"}, False),
+    ],
+)
+def test_sft_mixes_no_tokenizers(tmp_path: Path, one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
+    episodes = []
+    for number, fields in enumerate((one, other)):
+        made = call("r1", "a", (number,))
+        assert made.completion
+        made = replace(made, model=fields.get("model", "small"))
+        made = replace(made, completion=replace(made.completion, template=fields["template"]))  # type: ignore[type-var]
+        episodes.append(record(tmp_path / str(number), [made]))
+    made_rows, tally = rows("trl-sft", *episodes)
+    assert len(made_rows) == 1 + same
+    assert tally.dropped.total() == 1 - same
 
 
 def test_verifiers_paths_give_back_the_ids_that_each_call_saw(tmp_path: Path) -> None:

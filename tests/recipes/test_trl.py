@@ -1,6 +1,4 @@
-"""TRL itself loads the rows and trains on what it should. Skipped where trl is not installed; `make test-upstream` has
-it.
-"""
+"""TRL itself loads the rows and trains on what it should: `make test-upstream`. Skipped where trl is not installed."""
 
 import json
 from pathlib import Path

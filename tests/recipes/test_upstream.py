@@ -1,6 +1,5 @@
-"""Rows go through the classes of those who read them. Each test is skipped where its library is not installed;
-`make test-upstream` has
-them all.
+"""Rows go through the classes of those who read them: `make test-upstream`. Where a library is missing, its test is
+skipped and says what was not checked.
 """
 
 import json

@@ -18,6 +18,7 @@ def openai(items: Iterable[Item], tally: Tally) -> Iterator[Row]:
         if isinstance(item, Dialogue):
             turns = [_weighed(turn.message, turn.learn) for turn in item.turns]
             if any(turn.learn for turn in item.turns):
+                tally.counts["turns_rendered_anew"] += sum(turn.learn for turn in item.turns)
                 yield {"messages": turns}
         elif isinstance(item, Episode):
             for example in examples(item, tally):
@@ -25,6 +26,7 @@ def openai(items: Iterable[Item], tally: Tally) -> Iterator[Row]:
                 row: Row = {"messages": [*said, _weighed(example.reply, True)]}
                 if example.tools:
                     row["tools"] = functions(example.tools)
+                tally.counts["turns_rendered_anew"] += 1
                 yield row
         else:
             left_out(item, tally)

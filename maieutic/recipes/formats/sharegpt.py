@@ -28,10 +28,14 @@ def sharegpt(items: Iterable[Item], tally: Tally) -> Iterator[Row]:
 def _rows(item: Item, tally: Tally) -> Iterator[Row]:
     if isinstance(item, Pair):
         sides = {"chosen": _one(item.chosen.message), "rejected": _one(item.rejected.message)}
-        yield {**_conversation(item.prompt, tools_of(item.chosen.call), ends_even=False), **sides}
+        row = {**_conversation(item.prompt, tools_of(item.chosen.call), ends_even=False), **sides}
+        tally.counts["turns_rendered_anew"] += 2
+        yield row
     elif isinstance(item, Episode | Dialogue):
         for example in examples(item, tally):
-            yield _conversation((*example.prompt, example.reply), example.tools, ends_even=True)
+            row = _conversation((*example.prompt, example.reply), example.tools, ends_even=True)
+            tally.counts["turns_rendered_anew"] += 1
+            yield row
     else:
         left_out(item, tally)
 

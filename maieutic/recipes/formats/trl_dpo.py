@@ -29,4 +29,5 @@ def trl_dpo(items: Iterable[Item], tally: Tally) -> Iterator[Row]:
         if tools := tools_of(item.chosen.call):
             row["tools"] = tools_text(tools)
         tally.counts[f"pairs_{item.kind}"] += 1
+        tally.counts["turns_rendered_anew"] += 2
         yield row

@@ -22,6 +22,7 @@ def trl_kto(items: Iterable[Item], tally: Tally) -> Iterator[Row]:
                 continue
             if tools := tools_of(judged.reply.call):
                 row["tools"] = tools_text(tools)
+            tally.counts["turns_rendered_anew"] += 1
             tally.counts["wanted" if judged.good else "unwanted"] += 1
             yield row
 

@@ -20,22 +20,47 @@ MASKED = -100
 def trl_sft(items: Iterable[Item], tally: Tally) -> Iterator[Row]:
     """One shape for the whole file: the first item's, since the columns differ.
 
-    An item without ids in a file that has them is dropped and counted.
+    In a file of ids, an item without ids is dropped and counted, and so is one whose ids may be another tokenizer's.
     """
     rest = _learnable(items, tally)
     first = next(rest, None)
     if first is None:
         return
-    tokenized = _calls(first) is not None
+    tokenized, tokens = _calls(first) is not None, _Tokens()
     for item in chain([first], rest):
         calls = _calls(item) if tokenized else None
         if tokenized and calls is None:
             tally.kept -= 1
             tally.dropped["no token ids, unlike the first run"] += 1
             continue
+        if calls is not None and not tokens.same(calls):
+            tally.kept -= 1
+            tally.dropped["of another tokenizer than the first run, or of an unknown one"] += 1
+            continue
         for call in calls or (item.calls if isinstance(item, Episode) else ()):
             tally.weights[_weights(call)] += 1
         yield from token_rows(calls, tally) if calls is not None else chat_rows(item, tally)
+
+
+class _Tokens:
+    """Which calls have the token ids of the first one. A trace names no tokenizer: the same chat template, or where
+    none was applied the same model, is taken for the same tokens."""
+
+    def __init__(self) -> None:
+        self._template: str | None = None
+        self._models: set[str] = set()
+
+    def same(self, calls: tuple[CallRecord, ...]) -> bool:
+        for call in calls:
+            template = call.completion.template if call.completion else None
+            if self._template is None and (not self._models or call.model in self._models):
+                self._template = template
+            elif template is not None and template != self._template:
+                return False
+            elif template is None and call.model not in self._models:
+                return False
+            self._models.add(call.model)
+        return True
 
 
 def _learnable(items: Iterable[Item], tally: Tally) -> Iterator[Episode | Dialogue]:
@@ -99,7 +124,7 @@ def token_rows(calls: tuple[CallRecord, ...], tally: Tally) -> Iterator[Row]:
 def chat_rows(item: Episode | Dialogue, tally: Tally) -> Iterator[Row]:
     """A row for each learnt turn: its conversation as `prompt`, its reply as `completion`, its `tools` as JSON text.
 
-    The trainer renders and tokenises it; `turns_rendered_anew` counts those that a model had sampled as tokens before.
+    The trainer renders and tokenises it, and may come to other tokens than were sampled: `turns_rendered_anew` counts.
     """
     for example in examples(item, tally):
         try:

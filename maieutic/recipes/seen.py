@@ -1,0 +1,33 @@
+"""What has been seen before, among any number of rows and in memory that doesn't grow with them."""
+
+import sqlite3
+from hashlib import blake2b
+
+_CACHE = 16 * 1024  # KiB of the table that are held in memory; the rest lies in a temporary file
+
+
+class Seen:
+    """Digests in a temporary SQLite file, which is gone with the process whatever becomes of it.
+
+    Two different texts are taken for one with a probability of n²/2¹²⁹ among n of them.
+    """
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)  # no name: on disk, and nobody else's
+        self._database.execute(f"PRAGMA cache_size = -{_CACHE}")
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, text: bytes) -> bool:
+        """Whether the text is new; it is known from now on."""
+        digest = blake2b(text, digest_size=16).digest()
+        return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount == 1
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> "Seen":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
