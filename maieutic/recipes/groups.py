@@ -96,6 +96,23 @@ def attempts(runs: Iterable[Candidate], tally: Tally, recipe: str, oracle: bool 
         )
 
 
+def answered(runs: Iterable[Candidate], tally: Tally) -> Iterator[Attempt]:
+    """Finished runs, verified or not, for recipes that use no gold; an outcome that is missing stands as unparsed."""
+    for candidate in runs:
+        tally.seen += 1
+        summary = candidate.summary
+        if summary.finished is None or summary.partial:
+            tally.dropped["unfinished"] += 1
+            continue
+        run = candidate.load()
+        path = winning_path(run)
+        if not path or path[-1].completion is None:
+            tally.dropped["no answering call"] += 1
+            continue
+        tally.kept += 1
+        yield Attempt(run, path[-1], summary.outcome or Outcome.UNPARSED)
+
+
 def by_task(found: Iterable[Attempt]) -> dict[str, list[Attempt]]:
     """The attempts at each question, by whatever policy."""
     groups: defaultdict[str, list[Attempt]] = defaultdict(list)

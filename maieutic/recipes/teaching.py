@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
-from maieutic.recipes.groups import Attempt, Known, attempts
+from maieutic.recipes.groups import Known, answered, attempts
 from maieutic.recipes.items import Ask
 from maieutic.recipes.recipe import Candidate, Tally
 from maieutic.recipes.solved import winning_path
@@ -38,6 +38,12 @@ class Taught:
     def answer(self) -> str | None:
         return self.run.finish.fields.get("answer") if self.run.finish else None
 
+    @property
+    def number(self) -> int | None:
+        """The answer as a whole number above 0; None where it is none."""
+        word = (self.answer or "").strip()
+        return int(word) if word.isascii() and word.isdigit() and int(word) else None
+
     def right(self, known: Known) -> bool | None:
         """Whether its answer is right, by its own check or by what is known of the question; None where neither
         tells."""
@@ -48,12 +54,14 @@ class Taught:
 
 
 class Teacher:
-    """What a recipe may ask of. `attempts` are the students' runs, those with a verdict; replies are kept apart."""
+    """What a recipe may ask of. `attempts` are the students' runs, those with a verdict unless not `verified`; replies
+    are kept apart."""
 
-    def __init__(self, runs: Iterable[Candidate], tally: Tally, recipe: str) -> None:
+    def __init__(self, runs: Iterable[Candidate], tally: Tally, recipe: str, *, verified: bool = True) -> None:
         self._recipe = recipe
         self._said: dict[str, Taught] = {}
-        self.attempts: list[Attempt] = list(attempts(self._apart(runs, tally), tally, recipe))
+        students = self._apart(runs, tally)
+        self.attempts = list(attempts(students, tally, recipe) if verified else answered(students, tally))
 
     def ask(
         self,

@@ -8,12 +8,10 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 
 from maieutic.errors import UserError
-from maieutic.recipes.groups import Attempt, by_task, drop_kept, pick
+from maieutic.recipes.groups import Attempt, answered, by_task, drop_kept, pick
 from maieutic.recipes.items import Dialogue, Item, Pair, Turn
 from maieutic.recipes.recipe import Candidate, Tally, recipe
-from maieutic.recipes.solved import winning_path
 from maieutic.tasks.answers import canonical
-from maieutic.types import Outcome
 
 
 @recipe("weak_to_strong", needs="runs of two models", gives="pairs, or dialogues")
@@ -30,7 +28,7 @@ def weak_to_strong(
     """`weak` is the weak model's name as the runs have it. `most` pairs a question. Raises UserError without it."""
     if not weak:
         raise UserError("The recipe weak_to_strong has to be told which model is the weak one: --set weak=NAME.")
-    for group in by_task(_answered(runs, tally)).values():
+    for group in by_task(answered(runs, tally)).values():
         weaker = [attempt for attempt in group if attempt.run.header.models[0] == weak]
         stronger = [attempt for attempt in group if attempt.run.header.models[0] != weak]
         found = list(_items(weaker, stronger, skip_below, trust_from, most, agree)) if weaker and stronger else []
@@ -70,22 +68,6 @@ def decide(agrees: bool, confidence: float, minority: bool, skip_below: float = 
     if agrees:
         return "weak chosen" if minority else "skip"
     return "weak rejected" if confidence >= trust_from else "skip"
-
-
-def _answered(runs: Iterable[Candidate], tally: Tally) -> Iterator[Attempt]:
-    """Finished runs with a readable answer, verified or not: no gold is used here."""
-    for candidate in runs:
-        tally.seen += 1
-        if candidate.summary.finished is None or candidate.summary.partial:
-            tally.dropped["unfinished"] += 1
-            continue
-        run = candidate.load()
-        path = winning_path(run)
-        if not path or path[-1].completion is None:
-            tally.dropped["no answering call"] += 1
-            continue
-        tally.kept += 1
-        yield Attempt(run, path[-1], candidate.summary.outcome or Outcome.UNPARSED)
 
 
 def _key(attempt: Attempt) -> Hashable | None:
