@@ -18,9 +18,9 @@ from maieutic.tasks.task import options
 
 _REWRITE = """\
 Below is a multiple-choice question. Its right answer is {right}. Rewrite what is given before the options, its
-premises, so that {wrong} becomes the only right answer. Change as little as you can, keep what is asked, and don't write
-the options. First say in a sentence for each option whether the new premises support it, contradict it, or leave it
-open.
+premises, so that {wrong} becomes the only right answer. Change as little as you can, keep what is asked, and don't
+write the options. First say in a sentence for each option whether the new premises support it, contradict
+it, or leave it open.
 
 {question}
 

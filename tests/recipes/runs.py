@@ -36,13 +36,14 @@ class Runs:
         calls: list[Any] | None = None,
         events: Iterable[Event] = (),
         answer_call: str | None = None,
+        asked: dict[str, Any] | None = None,
         **head: Any,
     ) -> str:
         number = next(self._numbers)
         run_id = f"r{number:03}"
         made = calls or [call(run_id, "a", text=f"So.\nAnswer: {answer}" if answer else "Hm.")]
         known = {"task_key": task, "group_id": f"{task}/g", "sample": number, "started": float(number), **head}
-        known.setdefault("task", {"id": task, "question": "2+2?", "answer_type": "number"})
+        known["task"] = asked or {"id": task, "question": "2+2?", "answer_type": "number"}
         ended = answer_call or made[-1].call_id
         with TraceStore(self.root) as store:
             run = store.open_run(header(run_id, **known))

@@ -46,6 +46,14 @@ def runs(tmp_path: Path) -> Iterator[Runs]:
         "dots_plans",
         "sim_rag_critic",
         "self_rag_critic",
+        "lemma",
+        "critique_data",
+        "rise_edit",
+        "supercorrect",
+        "persona",
+        "poda",
+        "trace_codegen",
+        "leap_t",
     ],
 )
 def test_without_verdicts_a_recipe_says_what_it_needs(runs: Runs, recipe: str) -> None:
