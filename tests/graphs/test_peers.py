@@ -278,9 +278,10 @@ async def test_the_runs_own_limit_does_not_keep_a_path_from_being_interrupted(as
         assert model.requests[0].sampling.max_tokens == asked
 
 
-async def test_what_peers_said_is_not_trained_on(ask: Ask, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["solved", "leap_t"])
+async def test_what_peers_said_is_not_trained_on(ask: Ask, tmp_path: Path, recipe: str) -> None:
     await play(ask, two_paths())
-    report = export(tmp_path / "traces", "solved", "trl-sft", tmp_path / "rows.jsonl")
+    report = export(tmp_path / "traces", recipe, "trl-sft", tmp_path / "rows.jsonl")
     rows = [json.loads(line) for line in report.out.read_text().splitlines()]
     read = [decode(row["input_ids"]).rpartition("assistant\n")[2] for row in rows]
     trained = [decode([label for label in row["labels"] if label >= 0]) for row in rows]
