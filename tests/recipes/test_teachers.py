@@ -176,11 +176,13 @@ def criticised(runs: Runs, accepts: bool | None = False) -> None:
 async def test_the_refinement_that_heeds_the_feedback_is_stored_without_it(runs: Runs, taught: Taught) -> None:
     criticised(runs)
     refined = ["One.\nAnswer: 3", "Two.\nAnswer: 4", "Three.\nAnswer: 9"]
-    await taught.ask("ilf", by_words({"has taken in": "Answer: 2", "has\ngone": refined}))
+    model = by_words({"has taken in": "Answer: 2", "has\ngone": refined})
+    await taught.ask("ilf", model)
     [row], _ = taught.rows("ilf")
     assert isinstance(row, Dialogue)
     shown = [str(turn.message["content"]) for turn in row.turns]
-    assert shown[-1] in refined and shown[1] == "2+2?"
+    asked = str(model.requests[-1].messages[-1]["content"])
+    assert f"Refinement 2:\n{shown[-1]}" in asked and shown[-1] in refined and shown[1] == "2+2?"
     assert "adds too much" not in str(shown) and row.turns[-1].learn
 
 
