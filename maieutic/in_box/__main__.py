@@ -18,6 +18,7 @@ def main() -> None:
     train.add_argument("--out", type=Path, default=_OUT)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--resume", action="store_true")
+    train.add_argument("--start", type=Path, help="a model folder to go on from, in the last stage of the curriculum")
     train.add_argument("--size", choices=tuple(SIZES), default="small")
     train.add_argument("--workers", type=int, default=0, help="processes that make dialogues, for a GPU")
     train.add_argument("--batch-tokens", type=int, default=BATCH_TOKENS)
@@ -45,6 +46,7 @@ def main() -> None:
             size=asked.size,
             workers=asked.workers,
             most=asked.batch_tokens,
+            start=asked.start,
         )
         trainer.run(asked.every)
     elif asked.step == "export":

@@ -8,6 +8,7 @@ On a GPU the dialogues are made by processes of their own: one core can't keep u
 import json
 import math
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maieutic.in_box import tokenizer as tokenizing
-from maieutic.in_box.curriculum import mixture_at
+from maieutic.in_box.curriculum import STAGES, mixture_at
 from maieutic.in_box.dialogues import sample
 from maieutic.in_box.probe import probe
 
@@ -219,15 +220,18 @@ class Trainer:
         size: str = "small",
         workers: int = 0,
         most: int = BATCH_TOKENS,
+        start: Path | None = None,
     ) -> None:
+        """`start` is a model folder to go on from: its weights, its tokenizer, and the last stage of the curriculum."""
         import torch
 
         torch.set_num_threads(1)
         self.out, self.minutes, self.seed, self.measure, self.chunk = out, minutes, seed, measure, chunk
         self.most, self.device = most, "cuda" if torch.cuda.is_available() else "cpu"
         out.mkdir(parents=True, exist_ok=True)
-        self.tokenizer = _tokenizer(out)
-        self.model = new_model(size).to(self.device)
+        self.tokenizer = _tokenizer(out, start)
+        self.model = (_known(start) if start else new_model(size)).to(self.device)
+        self.begin = STAGES[-2].until if start else 0.0
         self.optimizers = optimizers(self.model)
         self._full = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.at = Progress()
@@ -257,9 +261,13 @@ class Trainer:
             self.at.chunks += 1
         self._milestone()
 
+    def _progress(self) -> float:
+        """How far the curriculum has come, from 0 to 1."""
+        return self.begin + (1 - self.begin) * self.at.seconds / (self.minutes * 60)
+
     def _chunk(self) -> Iterator[Batch]:
         started = time.monotonic()
-        progress = self.at.seconds / (self.minutes * 60)
+        progress = self._progress()
         if self._makers is not None:
             made = self._makers.take(self.at.chunks, progress)
         else:
@@ -272,7 +280,7 @@ class Trainer:
 
         started = time.monotonic()
         counts = int((batch.ids != 0).sum()), int((batch.targets != -100).sum())
-        scale = rate_at(self.at.seconds / (self.minutes * 60), self.at.steps)
+        scale = rate_at(self._progress(), self.at.steps)
         for optimizer, full in zip(self.optimizers, self._full, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = full * scale
@@ -323,9 +331,18 @@ class Trainer:
         self.at = Progress(**state["at"])
 
 
-def _tokenizer(out: Path) -> "Tokenizer":
+def _known(folder: Path) -> "LlamaForCausalLM":
+    from transformers import LlamaForCausalLM
+
+    return LlamaForCausalLM.from_pretrained(folder)
+
+
+def _tokenizer(out: Path, start: Path | None = None) -> "Tokenizer":
     from tokenizers import Tokenizer
 
+    if start is not None and not (out / "tokenizer.json").exists():
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            shutil.copyfile(start / name, out / name)
     if not (out / "tokenizer.json").exists():
         tokenizing.save(tokenizing.build(tokenizing.corpus(_CORPUS)), out)
     return Tokenizer.from_file(str(out / "tokenizer.json"))
