@@ -18,24 +18,27 @@ async def fan_out(
 ) -> list[T]:
     """Run `work` once per name, each in a branch of its own, and return what succeeded, in the order of `names`.
 
-    After each success `enough(done)` may end the rest: their calls are cancelled and their connections closed.
+    After each success `enough(done)` may end the rest: their calls are cancelled and their connections closed. Branches
+    that finish at the same moment are looked at together: asked one by one, many of them would hold up the next calls.
     A failed branch is recorded and its siblings go on; if every branch failed, the first failure is raised.
     """
     tasks = [asyncio.create_task(_branch(ctx, name, work)) for name in names]
     failures: list[Exception] = []
     done: list[T] = []
+    taken = 0
     try:
         for finished in asyncio.as_completed(tasks):
             try:
+                taken += 1
                 await finished
             except (UserError, TraceError):
                 raise
             except Exception as error:  # an own agent may raise anything
                 failures.append(error)
-                continue
-            done = _succeeded(tasks)
-            if enough(done):
-                break
+            if taken == sum(task.done() for task in tasks):
+                done = _succeeded(tasks)
+                if done and enough(done):
+                    break
     finally:
         await _cancel(tasks)
     if failures:

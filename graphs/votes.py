@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from maieutic.agents.speech import Solution
 from maieutic.tasks.abstention import abstains
@@ -32,7 +33,7 @@ class Tally:
         groups: dict[Hashable, list[int]] = {}
         for i, solution in enumerate(solutions):
             silent = solution.answer is None or abstains(solution.answer)
-            key = None if silent else canonical(str(solution.answer), answer_type)
+            key = None if silent else _key(str(solution.answer), answer_type)
             if key is not None:
                 groups.setdefault(key, []).append(i)
         ranked = sorted(groups.values(), key=lambda members: (-len(members), members[-1]))
@@ -89,6 +90,12 @@ class Tally:
         lead, second = (len(g) for g in (*self.groups[:2], (), ())[:2])
         short = second + remaining - lead + (not ordered and remaining > 0)
         return max(0, min(remaining, -(-short // 2)))
+
+
+@lru_cache(4096)
+def _key(answer: str, answer_type: AnswerType) -> Hashable:
+    """What equivalent answers have in common: a vote is counted again with each answer that comes in."""
+    return canonical(answer, answer_type)
 
 
 def _or(weight: float | None, instead: float) -> float:

@@ -179,6 +179,10 @@ class Makers:
         self._pool = get_context("spawn").Pool(workers, _start, (str(out / "tokenizer.json"), seed, size, most))
         self._ahead, self._ordered = 2 * workers, dict[int, Any]()
 
+    def close(self) -> None:
+        """End the processes, with what they have made ahead."""
+        self._pool.terminate()
+
     def take(self, chunk: int, progress: float) -> list[Batch]:
         """The chunk of this number; those after it are ordered."""
         import torch
@@ -259,6 +263,8 @@ class Trainer:
                 if self.at.seconds >= self.minutes * 60:
                     break
             self.at.chunks += 1
+        if self._makers is not None:
+            self._makers.close()
         self._milestone()
 
     def _progress(self) -> float:
