@@ -3,18 +3,16 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from maieutic.errors import ToolError
-from maieutic.tools.threads import in_thread
-from maieutic.tools.web.document import Document, read
+from maieutic.tools.web.extraction import SHARED, Extraction
 from maieutic.tools.web.fetching import Fetched, Fetcher
 from maieutic.tools.web.page import Page
 
 KEPT = 32  # texts that are kept for reading on
 FRESH = 900.0  # seconds for which they are
-SECONDS = 60.0  # that making text of one page may take
 _HELD = {
     401: "asks for a login",
     402: "asks for money",
@@ -29,11 +27,17 @@ _HELD = {
 class Reader:
     """Reads pages through a `Fetcher`. A page that was just read is not fetched again for its next window.
 
-    `clock` counts seconds.
+    `clock` counts seconds; `extraction` makes text of pages.
     """
 
-    def __init__(self, fetcher: Fetcher, kept: int = KEPT, clock: Callable[[], float] = time.monotonic) -> None:
-        self._fetcher, self._most, self._clock = fetcher, kept, clock
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        kept: int = KEPT,
+        clock: Callable[[], float] = time.monotonic,
+        extraction: Extraction = SHARED,
+    ) -> None:
+        self._fetcher, self._most, self._clock, self._extraction = fetcher, kept, clock, extraction
         self._kept: OrderedDict[str, tuple[float, Page]] = OrderedDict()
         self._under_way: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Future[Page]]]
         self._under_way = WeakKeyDictionary()
@@ -58,7 +62,7 @@ class Reader:
     async def _read(self, url: str) -> Page:
         fetched = await self._fetcher.fetch(url)
         _refuse(fetched)
-        document = await _in_time(in_thread(lambda: read(fetched.answer, fetched.url)), fetched.url)
+        document = await self._extraction.read(fetched.answer, fetched.url)
         return Page(fetched.url, document.title, document.text, document.kind, document.note, fetched.answer.at)
 
 
@@ -66,14 +70,6 @@ def _forget(under_way: "dict[str, asyncio.Future[Page]]", key: str, done: "async
     under_way.pop(key, None)
     if not done.cancelled():
         done.exception()  # whoever waited has it; nobody may be left
-
-
-async def _in_time(work: Awaitable[Document], url: str) -> Document:
-    try:
-        async with asyncio.timeout(SECONDS):
-            return await work
-    except TimeoutError:
-        raise ToolError(f"Making text of {url} took longer than {SECONDS:g} s: try another page.") from None
 
 
 def _refuse(fetched: Fetched) -> None:

@@ -1,0 +1,116 @@
+"""The near end of the process that makes text of pages: starts it, asks it, kills it when a page takes too long.
+
+Parsers of HTML and PDF meet whatever somebody put on the web. In a thread of this process a page on which one of them
+never ends could not be stopped; this process can, and it is held to its memory.
+"""
+
+import asyncio
+import atexit
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from threading import Lock
+from typing import Any
+
+from maieutic.errors import ToolError, UserError
+from maieutic.tools.threads import in_thread
+from maieutic.tools.web.document import LARGEST, Document
+from maieutic.tools.web.exchange import Answered
+
+SECONDS = 60.0  # that making text of one page may take
+START_SECONDS = 60.0
+_PROGRAM = ("-P", "-W", "ignore", "-m", "maieutic.tools.web.extractor")
+# It parses what strangers wrote: it gets no keys or tokens.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+
+
+class Extraction:
+    """A process that reads documents, started when it is first needed. Pages take turns, of `seconds` each."""
+
+    def __init__(
+        self, seconds: float = SECONDS, start: float = START_SECONDS, program: tuple[str, ...] = _PROGRAM
+    ) -> None:
+        self._seconds, self._start_seconds, self._program = seconds, start, program
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipes: tuple[Connection, Connection] | None = None
+
+    async def read(self, answer: Answered, url: str, largest: int = LARGEST) -> Document:
+        """As `document.read` does. Raises ToolError, also where it takes too long; MissingExtra."""
+        try:
+            async with asyncio.timeout(2 * self._seconds + self._start_seconds):
+                document: Document = await in_thread(lambda: self._read(answer, url, largest))
+                return document
+        except TimeoutError:  # others were before it
+            raise ToolError(f"Making text of {url} took longer than {self._seconds:g} s: try another page.") from None
+
+    def _read(self, answer: Answered, url: str, largest: int) -> Document:
+        asked = json.dumps({**asdict(answer), "body": len(answer.body), "url": url, "largest": largest})
+        with self._lock:
+            try:
+                said = self._ask(asked.encode(), answer.body)
+            except (EOFError, OSError):
+                self._stop()
+                raise ToolError(f"Making text of {url} broke its reader: try another page.") from None
+            except BaseException:  # an unread reply must not become that of the next page
+                self._stop()
+                raise
+        if said is None:
+            raise ToolError(f"Making text of {url} took longer than {self._seconds:g} s: try another page.")
+        if said["kind"] == "document":
+            return Document(**said["value"])
+        raise (UserError if said["kind"] == "user" else ToolError)(said["value"])
+
+    def _ask(self, asked: bytes, body: bytes) -> dict[str, Any] | None:
+        """The reply; None where it did not come in time, and the process was killed."""
+        seconds = self._seconds
+        if self._process is None:
+            self._start()
+            seconds += self._start_seconds
+        assert self._pipes is not None
+        requests, replies = self._pipes
+        requests.send_bytes(asked)
+        requests.send_bytes(body)
+        if not replies.poll(seconds):
+            self._stop()
+            return None
+        said: dict[str, Any] = json.loads(replies.recv_bytes())
+        return said
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, *self._program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _INHERITED if name in os.environ},
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        requests = Connection(os.dup(self._process.stdin.fileno()), readable=False)
+        self._pipes = requests, Connection(os.dup(self._process.stdout.fileno()), writable=False)
+        self._process.stdin.close()
+        self._process.stdout.close()
+        atexit.register(self._stop)
+
+    def close(self) -> None:
+        """End the process. The next page starts another."""
+        with self._lock:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        atexit.unregister(self._stop)
+        for pipe in self._pipes or ():
+            pipe.close()
+        self._process.kill()
+        self._process.wait()
+        self._process = self._pipes = None
+
+
+SHARED = Extraction()
+"""The one of this process: pages are read one after the other, whoever asks."""
