@@ -14,6 +14,7 @@ from maieutic.cli.collect import collect
 from maieutic.cli.demo import SETTINGS, demo
 from maieutic.cli.eval import eval_
 from maieutic.cli.export import export
+from maieutic.cli.gate import gate
 from maieutic.cli.graphs import envs, graphs_app, models
 from maieutic.cli.index import index, search
 from maieutic.cli.judge import judge
@@ -60,6 +61,7 @@ app.command()(plan)
 app.command()(calibrate)
 app.command()(teach)
 app.command()(export)
+app.command()(gate)
 app.command("eval")(eval_)
 app.command()(judge)
 app.command()(index)

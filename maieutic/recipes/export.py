@@ -12,9 +12,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from maieutic.errors import UserError
+from maieutic.recipes.items import Item
 from maieutic.recipes.mixing import checked, mix_in
 from maieutic.recipes.recipe import Candidate, Row, Tally, find_format, find_recipe
 from maieutic.recipes.seen import Seen
@@ -41,6 +42,14 @@ class ExportReport:
         return self.out / "README.md" if self.out.is_dir() else self.card.with_suffix(".md")
 
 
+class Sieve(Protocol):
+    """What leaves out runs before the recipe sees them, and items before the format does, and counts them."""
+
+    def runs(self, runs: Iterable[Candidate], tally: Tally) -> Iterator[Candidate]: ...
+
+    def items(self, items: Iterable[Item], tally: Tally) -> Iterator[Item]: ...
+
+
 def export(
     dirs: Sequence[Path | str] | Path | str,
     recipe: str,
@@ -51,6 +60,7 @@ def export(
     kind: str | None = None,
     tasks: str | None = None,
     replay: tuple[Path | str, float] | None = None,
+    sieve: Sieve | None = None,
 ) -> ExportReport:
     """Write the rows that `recipe` (with its settings) and `format` make of the traces in `dirs` to `out`, and a card.
 
@@ -58,6 +68,7 @@ def export(
     ending of `out` decides. `tasks` names where the runs' tasks are from: prompts then have their gold answers and
     verifiers, which no trace has. `replay` is a file of older rows and the share of all rows that is to be drawn from
     them, in [0, 1): against forgetting, as GeRe (general texts) and MER (a quarter to a half of old data) mix them in.
+    `sieve` leaves out runs and items; the card counts them.
 
     UnknownName for a recipe or format that is not there, ConfigError for a wrong setting; UserError when no row comes
     of it, saying why, or when `out` can't be written; TraceError when a trace is damaged. In all these cases nothing is
@@ -72,7 +83,9 @@ def export(
         with ExitStack() as stack:
             readers = [stack.enter_context(TraceReader(root)) for root in roots]
             file = stack.enter_context(temporary.open("wb"))
-            items = checked(select(candidates(readers), tally), tasks)
+            runs = candidates(readers)
+            items = select(runs if sieve is None else sieve.runs(runs, tally), tally)
+            items = checked(items if sieve is None else sieve.items(items, tally), tasks)
             rows, duplicates = _write(make_rows(items, tally), file)
             notes = tuple(note for reader in readers for note in reader.notes)
         if rows == 0:

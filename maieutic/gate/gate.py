@@ -1,0 +1,260 @@
+"""The `Gate` noun: rows of any number through filters that each give a reason, into what may leave and what stays.
+
+Rows pass one by one, and what has to be remembered of them lies in temporary files: memory doesn't grow with their
+number. The same rows and rules give the same bytes. Nothing appears under the asked-for name until it is complete.
+"""
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from maieutic.errors import TraceError, UserError
+from maieutic.gate.card import write_cards
+from maieutic.gate.contamination import Benchmark, ByMeaning, ByWords
+from maieutic.gate.difficulty import Difficulty
+from maieutic.gate.duplicates import Exact, Near
+from maieutic.gate.endings import Cut, Loop
+from maieutic.gate.licence import Licence
+from maieutic.gate.redaction import Redactor
+from maieutic.gate.rules import Rules, decoder
+from maieutic.gate.sample import Sample, sample_of
+from maieutic.gate.sieve import Sieve
+from maieutic.recipes.export import export
+from maieutic.recipes.recipe import Row
+from maieutic.recipes.storage import beside, card_of, kind_of, remove, store
+from maieutic.trace.payload import dump, parse
+from maieutic.trace.reader import TraceReader
+from maieutic.trace.segment import list_segments
+
+UNREADABLE, IDS = "unreadable", "not to be redacted"
+
+
+class Filter(Protocol):
+    """Why a sample stays behind, in words that begin with the filter's name or say it; None where it may pass."""
+
+    name: str
+
+    def __call__(self, sample: Sample) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How folders of traces become rows: recipe, its settings, format, and where the tasks are from."""
+
+    recipe: str = "solved"
+    format: str = "openai"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tasks: str | None = None
+
+
+@dataclass(slots=True)
+class GateReport:
+    """What came, what left, and what stayed behind, by filter. `dropped_file` names every row that stayed, and why.
+
+    `redacted` are the values replaced, by kind, `redacted_rows` the rows that had some. `notes` are sentences.
+    """
+
+    out: Path
+    card: Path
+    dropped_file: Path
+    rows_in: int = 0
+    rows_out: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    redacted: Counter[str] = field(default_factory=Counter)
+    redacted_rows: int = 0
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    against: list[dict[str, Any]] = field(default_factory=list)
+    licences: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+
+def gate(
+    sources: Sequence[Path | str],
+    out: Path | str,
+    rules: Rules | None = None,
+    making: Making | None = None,
+    *,
+    kind: str | None = None,
+    command: str = "",
+) -> GateReport:
+    """Let the rows of `sources` (JSONL files, folders of traces) pass to `out`; write a card, and what stayed behind.
+
+    `kind` is as in `export`. `command` is written into the card. Raises UserError where nothing may leave, where a
+    source can't be read, or where rows of token ids come without their tokenizer; then nothing is left behind.
+    """
+    rules, making, out = rules or Rules(), making or Making(), Path(out)
+    form = kind_of(out, kind)
+    paths = [Path(source) for source in sources]
+    report = GateReport(out, card_of(out, form), out.with_name(out.name + ".dropped.jsonl"))
+    line = _Line(rules, report)
+    kept, dropped = beside(out), beside(report.dropped_file)
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as work:
+            with kept.open("wb") as leaving, dropped.open("wb") as staying:
+                for number, path in enumerate(paths):
+                    rows = _source(path, Path(work) / f"{number}.jsonl", line, making)
+                    _pass(rows, path, line, leaving, staying)
+                leaving.flush()
+                os.fsync(leaving.fileno())
+        line.close()
+        if report.rows_out == 0:
+            raise UserError(_why_empty(report))
+        store(kept, out, form)
+        os.replace(dropped, report.dropped_file)
+    except OSError as error:
+        raise UserError(f"Rows can't be taken to {out} ({error.strerror}: {error.filename}).") from error
+    finally:
+        remove(kept)
+        remove(dropped)
+    write_cards(report, rules, command)
+    return report
+
+
+class _Line:
+    """The filters in their order: what is cheap and sure comes first, duplicates last, among what would leave."""
+
+    def __init__(self, rules: Rules, report: GateReport) -> None:
+        self.report = report
+        self.decode = decoder(rules.tokenizer)
+        self.endings = rules.endings
+        self.bare = 0
+        self.sets = [Benchmark.load(name, source) for name, source in rules.against]
+        self.licence = Licence(rules.licence, rules.allowed)
+        self.difficulty = Difficulty(*rules.difficulty) if rules.difficulty is not None else None
+        self.redactor = Redactor(rules.secrets, rules.personal)
+        self.before: list[Filter] = [self.licence]
+        if self.difficulty is not None:
+            self.before.append(self.difficulty)
+        if rules.endings:
+            self.before += [Cut(), Loop()]
+        self.lookers: list[ByWords | ByMeaning] = [ByWords(self.sets)] if self.sets else []
+        if self.sets and rules.embedder:
+            from maieutic.tools.retrieval.embedder import find_embedder
+
+            self.lookers.append(ByMeaning(self.sets, find_embedder(rules.embedder), rules.alike))
+        self.before += self.lookers
+        self.after: list[Filter] = [Exact()]
+        if rules.near is not None:
+            self.after.append(Near(rules.near))
+
+    def look(self, row: Row, place: str) -> tuple[Row | None, str, str]:
+        """The row that may leave; or None, the filter's name and the reason."""
+        sample = sample_of(row, place, self.decode)
+        if sample.bare and not any(text.strip() for text in sample.said):
+            return None, UNREADABLE, f"{UNREADABLE}: of no known format, and without text"
+        self.bare += sample.bare
+        for one in self.before:
+            if reason := one(sample):
+                return None, one.name, reason
+        clean, found = self.redactor.row(row) if not sample.has_ids else self._found_beside_ids(sample)
+        if found and sample.has_ids:
+            kinds = ", ".join(sorted(found))
+            return None, IDS, f"{IDS}: {kinds} in token ids, which would stay when the text is replaced"
+        if found:
+            sample = sample_of(clean, place, self.decode)
+        for one in self.after:
+            if reason := one(sample):
+                return None, one.name, reason
+        self.licence.kept(sample)
+        self.report.redacted.update(found)
+        self.report.redacted_rows += bool(found)
+        return clean, "", ""
+
+    def close(self) -> None:
+        """Put what the filters have counted into the report."""
+        report = self.report
+        report.licences = self.licence.counts
+        report.against = [
+            {
+                "name": one.name,
+                "source": one.source,
+                "questions": len(one.questions),
+                "runs_of_words_too_common_to_count": one.common,
+                "rows_dropped": sum(found.counts[one.name] for found in self.lookers),
+            }
+            for one in self.sets
+        ]
+        if self.bare:
+            report.notes.append(f"{self.bare} rows are of no known format: all their text was taken for said.")
+        if self.difficulty is not None and self.difficulty.unknown:
+            report.notes.append(f"The difficulty of {self.difficulty.unknown} runs or rows is not known: they passed.")
+
+    def _found_beside_ids(self, sample: Sample) -> tuple[Row, Counter[str]]:
+        _, found = self.redactor.row({"row": sample.row, "texts": [*sample.asked, *sample.said]})
+        return sample.row, found
+
+
+def _source(path: Path, temporary: Path, line: _Line, making: Making) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines of a source, from 1; a folder of traces is exported first."""
+    facts: dict[str, Any] = {"source": str(path)}
+    line.report.sources.append(facts)
+    if path.is_dir():
+        facts["export"] = _exported(path, temporary, line, making)
+        file = temporary
+    elif path.is_file():
+        file = path
+        with suppress(OSError, ValueError):
+            facts["card"] = json.loads(card_of(path, "jsonl").read_text("utf-8"))
+    else:
+        raise UserError(f"There is nothing at {path}: give JSONL files of rows, or folders of traces.")
+    with file.open("rb") as lines:
+        facts["sha256"] = file_digest(lines, "sha256").hexdigest()
+    with file.open("rb") as lines:
+        for number, text in enumerate(lines, 1):
+            if text.strip():
+                yield number, text
+
+
+def _exported(path: Path, out: Path, line: _Line, making: Making) -> dict[str, Any]:
+    below = path / "traces" if (path / "traces").is_dir() else path
+    if not list_segments(below):
+        raise UserError(f"{path} is a folder without traces: give one that has some, or JSONL files of rows.")
+    if line.difficulty is not None:
+        with TraceReader(path) as reader:
+            line.difficulty.learn(reader)
+    report = export(
+        path,
+        making.recipe,
+        making.format,
+        out,
+        making.settings,
+        kind="jsonl",
+        tasks=making.tasks,
+        sieve=Sieve(line.difficulty, line.endings),
+    )
+    card: dict[str, Any] = json.loads(report.card.read_text("utf-8"))
+    made = {name: card[name] for name in card if name not in ("command", "sha256")}
+    return {**made, "tasks": making.tasks, "settings": dict(making.settings)}
+
+
+def _pass(rows: Iterator[tuple[int, bytes]], path: Path, line: _Line, leaving: BinaryIO, staying: BinaryIO) -> None:
+    report = line.report
+    for number, text in rows:
+        report.rows_in += 1
+        place = f"{path.name}:{number}"
+        try:
+            clean, name, reason = line.look(parse(text), place)
+        except (ValueError, TraceError):
+            clean, name, reason = None, UNREADABLE, f"{UNREADABLE}: not a JSON object"
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            clean, name, reason = None, UNREADABLE, f"{UNREADABLE}: not of a known format ({type(error).__name__})"
+        if clean is not None:
+            report.rows_out += 1
+            leaving.write(dump(clean) + b"\n")
+            continue
+        report.dropped[name] += 1
+        staying.write(dump({"source": str(path), "row": number, "filter": name, "reason": reason}) + b"\n")
+
+
+def _why_empty(report: GateReport) -> str:
+    if not report.rows_in:
+        return "There are no rows in what was given: nothing may leave."
+    reasons = ", ".join(f"{number} {name}" for name, number in report.dropped.most_common())
+    return f"None of {report.rows_in} rows may leave ({reasons}): no file was written."
