@@ -17,6 +17,7 @@ SHIPPED = {
     "coder": "maieutic.agents.coder:Coder",
     "contraster": "maieutic.agents.contrast:Contraster",
     "controller": "maieutic.agents.controller:Controller",
+    "calculator-critic": "maieutic.agents.calculator_critic:CalculatorCritic",
     "critic": "maieutic.agents.critic:Critic",
     "debater": "maieutic.agents.debater:Debater",
     "decomposer": "maieutic.agents.analyst:Decomposer",

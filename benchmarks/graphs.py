@@ -36,6 +36,8 @@ CONTENDERS = (
     "vote of 5 by P(True)=self_consistency?samples=5&weights=confidence&rater=truth-rater",
     "critique=critique?temperature=1",
     "critique, 3 chains=critique?chains=3&temperature=1",
+    "critique by calculator=critique?temperature=1&critic=calculator-critic&rounds=3",
+    "critique by calculator, 3 chains=critique?chains=3&temperature=1&critic=calculator-critic&rounds=3",
     "debate=debate?debaters=3&rounds=1",
     "debate, 2 rounds=debate?debaters=3&rounds=2",
     "rethink=rethink?temperature=1",
