@@ -15,7 +15,7 @@ test-vllm: .venv/.dev vllm ## the tests that need a real vLLM server, against on
 	MAIEUTIC_VLLM=$(CURDIR)/.venv-vllm/bin/vllm MAIEUTIC_TEST_VLLM=1 $(BIN)/pytest -rs tests/vllm
 
 test-upstream: upstream ## the exports, read by the classes and trainers of those for whom they are written
-	.venv-upstream/bin/python -m pytest -rs -W default tests/recipes
+	MAIEUTIC_TEST_UPSTREAM=1 .venv-upstream/bin/python -m pytest -rs -W default tests/recipes tests/gate
 
 upstream: .venv-upstream/.done ## TRL, datasets, verifiers, Harbor, LLaMA-Factory and OpenTelemetry, in an environment of their own
 

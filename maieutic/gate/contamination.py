@@ -23,7 +23,12 @@ from maieutic.gate.words import gram_hash, grams, numbers, words
 from maieutic.tasks.source import load_tasks
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from maieutic.tools.retrieval.embedder import Embedder, Vectors
+
+Words = tuple[str, ...]
 
 LONG, SHORT, SHARE = 13, 8, 0.3
 _COMMON, _COMMON_SHARE = 10, 0.1  # more questions than this have a run in common: it is the set's wording
@@ -42,6 +47,9 @@ class Benchmark:
     _needs: list[int] = field(default_factory=list)
     _whole: dict[int, int] = field(default_factory=dict)
     _lengths: set[int] = field(default_factory=set)
+    _long_known: "NDArray[np.uint64]" = field(init=False)
+    _short_known: "NDArray[np.uint64]" = field(init=False)
+    _whole_known: "NDArray[np.uint64]" = field(init=False)
 
     @classmethod
     def load(cls, name: str, source: str) -> "Benchmark":
@@ -50,50 +58,64 @@ class Benchmark:
         made._index()
         return made
 
-    def holds(self, texts: Sequence[list[str]], lines: Iterable[list[str]]) -> str | None:
+    def holds(self, texts: Sequence[Words], lines: Iterable[Words]) -> str | None:
         """How a sample's texts (as words) and their single lines meet the set; None where they don't."""
         for text in texts:
-            for gram in grams(text, LONG):
-                if gram in self._long:
-                    return f"{LONG} words of {self.name} question {self._long[gram] + 1}"
+            if hits := self._hits(text, LONG, self._long_known):
+                return f"{LONG} words of {self.name} question {self._long[hits[0]] + 1}"
             found: Counter[int] = Counter()
-            for gram in set(grams(text, SHORT)):
-                found.update(self._short.get(gram, ()))
+            for gram in set(self._hits(text, SHORT, self._short_known)):
+                found.update(self._short[gram])
             for question, number in sorted(found.items()):
                 if number >= self._needs[question]:
                     return f"{SHARE:.0%} of {self.name} question {question + 1} in runs of {SHORT} words"
             for length in self._lengths:
-                if length >= SHORT and (hit := next((g for g in grams(text, length) if g in self._whole), None)):
-                    return f"the whole of {self.name} question {self._whole[hit] + 1}"
+                if length >= SHORT and (hits := self._hits(text, length, self._whole_known)):
+                    return f"the whole of {self.name} question {self._whole[hits[0]] + 1}"
         for line in lines:
             if len(line) in self._lengths and (question_ := self._whole.get(gram_hash(line))) is not None:
                 return f"the whole of {self.name} question {question_ + 1}"
         return None
 
+    def _hits(self, text: Words, n: int, known: "NDArray[np.uint64]") -> list[int]:
+        """The runs of n words that are in a sorted array, in the text's order."""
+        import numpy as np
+
+        if len(text) < n or not len(known):
+            return []
+        found = grams(text, n)
+        places = np.minimum(np.searchsorted(known, found), len(known) - 1)
+        return [int(gram) for gram in found[known[places] == found]]
+
     def _index(self) -> None:
+        import numpy as np
+
         split = [words(question) for question in self.questions]
         limit = max(_COMMON, int(_COMMON_SHARE * len(split)))
         long, short = self._counted(split, LONG, limit), self._counted(split, SHORT, limit)
         by_gram: defaultdict[int, list[int]] = defaultdict(list)
         for number, tokens in enumerate(split):
-            if len(tokens) < LONG:
+            if 0 < len(tokens) < LONG:
                 self._whole.setdefault(gram_hash(tokens), number)
                 self._lengths.add(len(tokens))
-            for gram in grams(tokens, LONG):
+            for gram in grams(tokens, LONG).tolist():
                 if gram in long:
                     self._long.setdefault(gram, number)
-            own = {gram for gram in grams(tokens, SHORT) if gram in short}
+            own = set(grams(tokens, SHORT).tolist()) & short
             for gram in own:
                 by_gram[gram].append(number)
             # Of a few runs 30% would be one or two: too little to tell a question from a phrase.
             self._needs.append(max(3, round(SHARE * len(own))) if len(own) >= 3 else len(tokens) + 1)
         self._short = dict(by_gram)
-        self._lengths.discard(0)
+        self._long_known, self._short_known, self._whole_known = (
+            np.array(sorted(known), dtype=np.uint64) for known in (self._long, self._short, self._whole)
+        )
 
-    def _counted(self, split: list[list[str]], n: int, limit: int) -> set[int]:
+    def _counted(self, split: list[Words], n: int, limit: int) -> set[int]:
+        """The runs of n words that are the content of some questions, and not the wording of many."""
         counts: Counter[int] = Counter()
         for tokens in split:
-            counts.update(set(grams(tokens, n)))
+            counts.update(set(grams(tokens, n).tolist()))
         kept = {gram for gram, number in counts.items() if number <= limit}
         self.common += len(counts) - len(kept)
         return kept

@@ -10,6 +10,7 @@ cheap. Two samples with other gold answers are kept both, too. What it costs: a 
 """
 
 import sqlite3
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -77,11 +78,12 @@ class Near:
         self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", [(key, number) for key in keys])
         return None
 
-    def _signature(self, tokens: list[str]) -> "NDArray[np.uint32]":
+    def _signature(self, tokens: Sequence[str]) -> "NDArray[np.uint32]":
         """The least value of each permutation over the text's shingles (multiply, shift)."""
         import numpy as np
 
-        hashes = np.array(sorted(set(grams(tokens, SHINGLE) or grams(tokens, max(1, len(tokens))))), dtype=np.uint64)
+        shingles = grams(tokens, min(SHINGLE, max(1, len(tokens))))
+        hashes = np.unique(shingles)
         least = np.full(BANDS * ROWS, 2**32 - 1, dtype=np.uint32)
         for start in range(0, len(hashes), 1024):
             part = hashes[start : start + 1024, None] * self._a + self._b

@@ -3,7 +3,7 @@
 import re
 
 from maieutic.gate.sample import Sample
-from maieutic.llm.loops import REPETITION, LoopDetector
+from maieutic.llm.loops import PROSE_LENGTH, REPETITION, LoopDetector
 
 CUT = ("length", "max_tokens", "abort", "content_filter")  # servers' words for an answer that had no end of its own
 _FENCE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
@@ -41,5 +41,6 @@ class Loop:
     def __call__(self, sample: Sample) -> str | None:
         if REPETITION in sample.finished:
             return "loop: stopped while it repeated itself"
-        looping = any(LoopDetector().feed(text + "\n") for text in sample.said)
+        long = (text for text in sample.said if len(text) >= PROSE_LENGTH)  # no shorter text is a loop by any measure
+        looping = any(LoopDetector().feed(text + "\n") for text in long)
         return "loop: an answer goes in circles" if looping else None

@@ -3,8 +3,15 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_BASE = 0x9E3779B97F4A7C15  # odd, so that no bit of an earlier word is lost
 _INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD))  # put between letters, they hide a copy
 _THOUSANDS = re.compile(r"(?<=\d)[,\u202f\u00a0](?=\d{3}(?!\d))")
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[-+*/=<>^%×÷±≤≥≠√∑∫∀∃¬∧∨→&|~]")
@@ -24,9 +31,10 @@ def clean(text: str) -> str:
     return _THOUSANDS.sub("", unicodedata.normalize("NFKC", text).translate(_INVISIBLE).translate(_SAME))
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=256)  # each filter asks for the same texts
+def words(text: str) -> tuple[str, ...]:
     """Words, numbers and the signs of arithmetic, without case and other punctuation."""
-    return _WORD.findall(clean(text).casefold())
+    return tuple(_WORD.findall(clean(text).casefold()))
 
 
 def facts(text: str) -> list[str]:
@@ -42,10 +50,24 @@ def numbers(text: str) -> list[str]:
     return sorted(word for word in words(text) if word[0].isdecimal())
 
 
-def grams(tokens: Sequence[str], n: int) -> list[int]:
-    """Hashes of all runs of n words."""
-    return [gram_hash(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+def grams(tokens: Sequence[str], n: int) -> "NDArray[np.uint64]":
+    """Hashes of all runs of n words: a polynomial of the words' own hashes, the same in every process."""
+    import numpy as np
+
+    hashes = np.fromiter(map(_word_hash, tokens), dtype=np.uint64, count=len(tokens))
+    number = max(0, len(hashes) - n + 1)
+    made = np.zeros(number, dtype=np.uint64)
+    for i in range(n):
+        made *= np.uint64(_BASE)
+        made += hashes[i : i + number]
+    return made
 
 
 def gram_hash(tokens: Sequence[str]) -> int:
-    return int.from_bytes(blake2b(" ".join(tokens).encode("utf-8", "replace"), digest_size=8).digest(), "big")
+    """The hash of all the words as one run."""
+    return int(grams(tokens, len(tokens))[0]) if tokens else 0
+
+
+@lru_cache(maxsize=2**17)
+def _word_hash(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode("utf-8", "replace"), digest_size=8).digest(), "big")

@@ -115,9 +115,9 @@ def test_a_benchmarks_question_is_found_whoever_says_it(leak: str) -> None:
 
 
 def test_a_copy_without_thirteen_words_in_a_row_is_found_by_runs_of_eight() -> None:
-    edited = words(TRAIN)
+    edited = list(words(TRAIN))
     edited[12::13] = ["thing"] * len(edited[12::13])
-    assert not set(grams(edited, 13)) & set(grams(words(TRAIN), 13))
+    assert not set(grams(edited, 13).tolist()) & set(grams(words(TRAIN), 13).tolist())
     assert held(asking(" ".join(edited)), TRAIN) == "contaminated: 30% of bench question 1 in runs of 8 words"
 
 
