@@ -30,6 +30,8 @@ def collect(
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Take part I (from 0) of N of the tasks, as in a Slurm array.")
     ] = None,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="asyncio, or ray for many processes.")] = "asyncio",
+    actors: Annotated[int, typer.Option(metavar="N", help="Processes of the engine ray.")] = 4,
     limit: Annotated[int | None, typer.Option(metavar="N", help="Take only the first so many tasks.")] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -37,5 +39,7 @@ def collect(
     """Run a graph on every task and record it all."""
     from maieutic.cli.collection import Wanted, run_collection
 
-    wanted = Wanted(tasks, options, out, samples, concurrency, limit, shard, stop_group_at, stop_group_agreed)
+    wanted = Wanted(
+        tasks, options, out, samples, concurrency, limit, shard, stop_group_at, stop_group_agreed, engine, actors
+    )
     raise typer.Exit(run_collection(wanted, json, quiet))

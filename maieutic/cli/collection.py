@@ -29,6 +29,8 @@ class Wanted:
     shard: str | None
     stop_group_at: int | None
     stop_group_agreed: int | None
+    engine: str
+    actors: int
 
 
 def run_collection(wanted: Wanted, as_json: bool, quiet: bool) -> int:
@@ -72,6 +74,8 @@ async def _collect(wanted: Wanted, quiet: bool) -> tuple[CollectReport, bool]:
                 shard=wanted.shard,
                 stop_group_at=wanted.stop_group_at,
                 stop_group_agreed=wanted.stop_group_agreed,
+                engine=wanted.engine,
+                actors=wanted.actors,
                 on_progress=show,
                 settings=settings,
                 stop=stop,

@@ -11,6 +11,10 @@ from maieutic.errors import UserError
 LOCK = ".lock"
 
 
+class Claimed(UserError):
+    """Somebody else has it."""
+
+
 @contextmanager
 def claimed(out: Path, name: str = LOCK) -> Iterator[None]:
     """Hold the directory for this process. UserError where another one has it."""
@@ -22,6 +26,6 @@ def claimed(out: Path, name: str = LOCK) -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise UserError(f"Another process is collecting into {out}: wait for it, or give another directory.") from None
+        raise Claimed(f"Another process is collecting into {out}: wait for it, or give another directory.") from None
     finally:
         os.close(lock)

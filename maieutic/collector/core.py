@@ -17,7 +17,7 @@ from maieutic.collector.pace import Pace, pace_of
 from maieutic.collector.place import opened
 from maieutic.collector.pool import Pool
 from maieutic.collector.remote import EVERY
-from maieutic.collector.report import CollectReport, Meter, Progress
+from maieutic.collector.report import CollectReport, Meter, Progress, Tally
 from maieutic.collector.rows import FailureRow, Key, ResultRow
 from maieutic.errors import ModelError, TraceError
 from maieutic.llm.model import Model
@@ -41,6 +41,18 @@ async def carry_out(
     checkpoint: float = EVERY,
 ) -> CollectReport:
     """Do what is left of a job. The parameters and errors are those of `collect`."""
+    return (await carry_out_counting(job, out, concurrency, on_progress, stop, checkpoint))[0]
+
+
+async def carry_out_counting(
+    job: Job,
+    out: str | Path,
+    concurrency: int | str | Pace,
+    on_progress: OnProgress | None,
+    stop: asyncio.Event | None,
+    checkpoint: float,
+) -> tuple[CollectReport, Tally]:
+    """The same, with the counts that the report's figures are made of: those of several shards add up."""
     pace = pace_of(concurrency)
     tasks, problems = await job.tasks()
     graph = job.load_graph()
@@ -52,7 +64,7 @@ async def carry_out(
                 settle(folder, asked)
                 collection = _Collection(job, runner, tasks, asked, folder, on_progress)
                 stopped = await collection.run(pace, stop or asyncio.Event())
-    return collection.report(problems, stopped)
+    return collection.report(problems, stopped), collection.meter.tally
 
 
 class _ServerGone(Exception):
@@ -213,7 +225,7 @@ class _Collection:
     def _report(self, rows: list[Row]) -> None:
         pace, pool = self._pace, self._pool
         counted = self.meter.add(rows)
-        progress = replace(counted, under_way=pace.under_way, limit=pace.limit, oldest=pool.oldest)
+        progress = replace(counted, under_way=pool.under_way, limit=pace.limit, oldest=pool.oldest)
         if self._on_progress is not None:
             self._on_progress(progress)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from maieutic.budget import Budget
 from maieutic.collector.core import OnProgress, carry_out
-from maieutic.collector.job import ARGUMENTS, Job
+from maieutic.collector.job import ARGUMENTS, Job, refuse_below_one
 from maieutic.collector.remote import EVERY
 from maieutic.collector.report import CollectReport
+from maieutic.errors import UnknownName
 from maieutic.llm.model import Model
 from maieutic.settings import Settings
 from maieutic.tasks.task import Task
@@ -43,6 +44,8 @@ async def collect(
     stop_group_at: int | None = None,
     stop_group_agreed: int | None = None,
     checkpoint: float = EVERY,
+    engine: str = "asyncio",
+    actors: int = 4,
 ) -> CollectReport:
     """Run `graph` on every task of `source`, `samples` times each, and record everything under the directory `out`.
 
@@ -51,7 +54,7 @@ async def collect(
     `limit` takes only the first so many tasks. A run's seed follows from (`seed`, task id, sample) alone. `shard`, such
     as "3/16", takes that part of the tasks, into a folder of its own in `out`. A task's attempts end early once
     `stop_group_at` of them are correct, or the first `stop_group_agreed` agree; groups.jsonl then says so. `sandbox`,
-    `unsafe_local`, `approve` and `oracle` are as in `open_runner`.
+    `unsafe_local`, `approve` and `oracle` are as in `open_runner`. The `engine` "ray" does it in so many `actors`.
 
     `out` then holds collect.json (what was asked), traces/, results.jsonl (a line for each finished run) and
     failures.jsonl (runs that raised). Where `out` is a URL (s3://…), they are made in a folder here, the report's
@@ -64,4 +67,11 @@ async def collect(
     stops answering ends the collection early: `stopped` of the report says so.
     """
     job = Job.of(**{name: value for name, value in locals().items() if name in ARGUMENTS})
-    return await carry_out(job, out, concurrency, on_progress=on_progress, stop=stop, checkpoint=checkpoint)
+    if engine == "asyncio":
+        return await carry_out(job, out, concurrency, on_progress=on_progress, stop=stop, checkpoint=checkpoint)
+    if engine != "ray":
+        raise UnknownName("engine", engine, ["asyncio", "ray"])
+    from maieutic.collector.ray_engine import carry_out_on_ray  # an optional part
+
+    refuse_below_one("actors", actors)
+    return await carry_out_on_ray(job, out, concurrency, actors, on_progress, stop, checkpoint)

@@ -46,6 +46,7 @@ class Job:
     oracle: bool = False
     shard: Shard | None = None
     group_stop: GroupStop = GroupStop()
+    source_name: str | None = None  # where the tasks are given, and came from somewhere that has a name
 
     def __post_init__(self) -> None:
         for name in ("samples", "limit"):
@@ -63,6 +64,10 @@ class Job:
             "group_stop": GroupStop(asked.pop("stop_group_at", None), asked.pop("stop_group_agreed", None)),
         }
         return cls(**{**asked, **made})
+
+    @property
+    def named(self) -> str:
+        return self.source_name or (str(self.source) if isinstance(self.source, str | Path) else "tasks")
 
     async def tasks(self) -> tuple[list[Task], list[str]]:
         """The tasks of this shard, and a sentence for each line of the task file that can't be used."""
@@ -99,7 +104,7 @@ class Job:
     def manifest(self, runner: Runner, tasks: Sequence[Task]) -> Manifest:
         """What is written down of it, so that a later start can be told from another job."""
         return Manifest(
-            source=str(self.source) if isinstance(self.source, str | Path) else "tasks",
+            source=self.named,
             tasks=fingerprints(tasks),
             graph=self.graph,
             graph_settings=runner.graph.settings.model_dump(mode="json"),
@@ -123,7 +128,7 @@ class Job:
         return tasks, [str(problem) for problem in problems]
 
 
-ARGUMENTS = {*Job.__dataclass_fields__, "stop_group_at", "stop_group_agreed"} - {"group_stop"}
+ARGUMENTS = {*Job.__dataclass_fields__, "stop_group_at", "stop_group_agreed"} - {"group_stop", "source_name"}
 
 
 def refuse_below_one(name: str, value: int | None) -> None:

@@ -138,3 +138,9 @@ def pace_of(concurrency: int | str | Pace) -> Pace:
     if high < low:
         raise UserError(f"concurrency is {concurrency!r}: give the lower bound first, as in 8-512.")
     return Pace(low) if high == low else AdaptivePace(low, high)
+
+
+def share(concurrency: int | str, among: int) -> str:
+    """What each of so many processes may have under way. Raises UserError as `pace_of` does."""
+    pace = pace_of(concurrency)
+    return f"{max(1, pace.low // among)}-{max(1, -(-pace.high // among))}"

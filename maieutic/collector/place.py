@@ -6,22 +6,35 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from maieutic.collector.remote import Remote, folder_for, is_remote, kept
-from maieutic.collector.shard import Shard, refuse_mixture
+from maieutic.collector.shard import Shard, refuse_mixture, shards_among
 
 
 @asynccontextmanager
 async def opened(out: str | Path, shard: Shard | None, checkpoint: float) -> AsyncIterator[Path]:
     """The folder to collect into; what is behind a URL is brought before, and kept up to date there every `checkpoint`
     seconds. Raises UserError where `out` was divided into shards otherwise, or can't be had."""
+    refuse_mixture(out, await asyncio.to_thread(_names, out), shard)
     if not is_remote(out):
-        out = Path(out)
-        refuse_mixture(out, {path.name for path in out.iterdir()} if out.is_dir() else (), shard)
-        yield out / shard.folder if shard else out
+        yield Path(out) / shard.folder if shard else Path(out)
         return
     url, folder = str(out).rstrip("/"), folder_for(str(out))
-    names = await asyncio.to_thread(Remote(url, folder).names)
-    refuse_mixture(url, names, shard)
     if shard:
         url, folder = f"{url}/{shard.folder}", folder / shard.folder
     async with kept(Remote(url, folder), folder, checkpoint):
         yield folder
+
+
+def shards_at(out: str | Path, wanted: int) -> int:
+    """Into how many shards `out` is divided: `wanted`, unless it has begun otherwise. Raises UserError where it was
+    started without any."""
+    names = _names(out)
+    begun = shards_among(names)
+    shards = max(begun) if begun else wanted
+    refuse_mixture(out, names, Shard(0, shards))
+    return shards
+
+
+def _names(out: str | Path) -> set[str]:
+    if is_remote(out):
+        return Remote(str(out), folder_for(str(out))).names()
+    return {path.name for path in Path(out).iterdir()} if Path(out).is_dir() else set()

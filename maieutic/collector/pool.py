@@ -20,6 +20,10 @@ class Pool:
         self._wake = asyncio.Event()
 
     @property
+    def under_way(self) -> int:
+        return len(self._running)
+
+    @property
     def oldest(self) -> float:
         """Seconds for which the attempt begun first has been under way; 0 where there is none."""
         return time.monotonic() - next(iter(self._running.values())) if self._running else 0.0

@@ -64,7 +64,7 @@ class CollectReport:
 
     `stopped` says in one sentence why it ended before its end, and is None where everything was tried. `problems` are
     lines of the task file that could not be used, a sentence each. `left_out` attempts were not needed, because their
-    groups ended early; `total` is without them.
+    groups ended early; `total` is without them. `divided` says that `out` holds shards, each with files of its own.
     """
 
     out: Path
@@ -79,14 +79,16 @@ class CollectReport:
     problems: list[str]
     stopped: str | None
     left_out: int = 0
+    divided: bool = False
 
     @property
     def traces(self) -> Path:
-        return self.out / "traces"
+        """What a TraceReader reads."""
+        return self.out if self.divided else self.out / "traces"
 
     @property
     def results(self) -> Path:
-        return self.out / "results.jsonl"
+        return self.out / ("shard-*/results.jsonl" if self.divided else "results.jsonl")
 
 
 @dataclass
@@ -108,6 +110,14 @@ class Tally:
             right, answered, seen = self._tasks.get(row.task, (0, 0, 0))
             correct, spoke = row.outcome is Outcome.CORRECT, row.outcome is not Outcome.ABSTAINED
             self._tasks[row.task] = (right + correct, answered + spoke, seen + 1)
+
+    def merge(self, other: "Tally") -> None:
+        """Add what another one has counted, of other tasks."""
+        self.n += other.n
+        self.partial += other.partial
+        self.usage += other.usage
+        self.outcomes.update(other.outcomes)
+        self._tasks |= other._tasks
 
     @property
     def correct(self) -> int:

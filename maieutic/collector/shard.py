@@ -53,10 +53,15 @@ def shards_in(out: Path) -> list[Path]:
     return sorted(path for path in Path(out).glob(_PATTERN) if _FOLDER.fullmatch(path.name) and path.is_dir())
 
 
+def shards_among(names: Iterable[str]) -> set[int]:
+    """Of how many shards the folders among these names are."""
+    return {int(found[2]) for name in names if (found := _FOLDER.fullmatch(name))}
+
+
 def refuse_mixture(out: str | Path, names: Iterable[str], shard: Shard | None) -> None:
     """UserError where `out`, in which these `names` are, was divided otherwise."""
     names = set(names)
-    begun = {int(found[2]) for name in names if (found := _FOLDER.fullmatch(name))}
+    begun = shards_among(names)
     if shard is None and begun:
         raise UserError(f"{out} holds shards of {max(begun)}: give --shard I/{max(begun)}, or another directory.")
     if shard is not None and "collect.json" in names:
