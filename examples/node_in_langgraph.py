@@ -8,21 +8,24 @@ from langgraph.graph import END, START, StateGraph
 import maieutic
 
 
-class State(TypedDict, total=False):
+class Numbers(TypedDict):
     left: int
     right: int
+
+
+class State(Numbers, total=False):
     question: str
     answer: str
     sentence: str
 
 
-def ask(state: State) -> State:
+def ask(state: State) -> dict[str, str]:
     sum_ = f"{state['left']} + {state['right']}"
     return {"question": f"State the final answer to the following arithmetic problem: {sum_} ="}
 
 
-def tell(state: State) -> State:
-    return {"sentence": f"Together they are {state['answer']}."}
+def tell(state: State) -> dict[str, str]:
+    return {"sentence": f"Together they are {state.get('answer')}."}
 
 
 async def main() -> None:

@@ -234,7 +234,8 @@ class Trainer:
         self.most, self.device = most, "cuda" if torch.cuda.is_available() else "cpu"
         out.mkdir(parents=True, exist_ok=True)
         self.tokenizer = _tokenizer(out, start)
-        self.model = (_known(start) if start else new_model(size)).to(self.device)
+        self.model = _known(start) if start else new_model(size)
+        torch.nn.Module.to(self.model, self.device)
         self.begin = STAGES[-2].until if start else 0.0
         self.optimizers = optimizers(self.model)
         self._full = [o.param_groups[0]["lr"] for o in self.optimizers]

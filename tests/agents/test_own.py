@@ -57,7 +57,7 @@ async def test_a_critique_around_a_langgraph_graph(ask: Ask, mine: Any) -> None:
 
 async def test_a_graph_of_messages_gives_its_last_one(ask: Ask, mine: Any) -> None:
     graph = StateGraph(MessagesState)
-    graph.add_node("say", lambda state: {"messages": [("ai", f"You said: {state['messages'][-1].content} Answer: 7")]})
+    graph.add_node("say", lambda state: {"messages": [("ai", f"You said: {state['messages'][-1].content} Answer: 7")]})  # pyright: ignore[reportIndexIssue]
     graph.add_edge(START, "say")
     graph.add_edge("say", END)
     own = mine(from_langgraph(graph.compile(), ask="messages", answer="messages"))
@@ -87,7 +87,7 @@ async def test_a_graph_of_ours_is_a_node_of_theirs(tmp_path: Path) -> None:
         run_field="run",
         graph_settings={"samples": 3},
     )
-    graph = StateGraph(dict)
+    graph = StateGraph(dict)  # pyright: ignore[reportArgumentType]
     graph.add_node("think", node)
     graph.add_edge(START, "think")
     graph.add_edge("think", END)

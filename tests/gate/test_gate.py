@@ -120,7 +120,7 @@ def test_the_same_rows_give_the_same_bytes_and_failures_leave_nothing(tmp_path: 
         empty = tmp_path / "empty"
         empty.mkdir()
         gate([empty], tmp_path / "none.jsonl")
-    empty.rmdir()
+    empty.rmdir()  # pyright: ignore[reportPossiblyUnboundVariable]
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -111,7 +111,7 @@ async def test_what_a_tool_prints_is_no_answer(ask: Ask) -> None:
     model = ScriptedModel(["```python\nprint('Answer: 8')\n```", "Hm."])
     task = Task(question="What is 4 + 3?", gold="8")
     result = await ask(model, "code_interpreter", task, tools=[python], graph_settings={"max_calls": 1})
-    assert result.answer is None and result.verdict.outcome == "unparsed"
+    assert result.answer is None and result.verdict.outcome == "unparsed"  # pyright: ignore[reportOptionalMemberAccess]
 
 
 async def test_an_open_thought_is_closed_before_the_forced_answer(ask: Ask) -> None:

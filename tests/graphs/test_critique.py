@@ -75,7 +75,7 @@ def label(request: Request) -> str:
 
 def events(result: Result, kind: str) -> list[dict[str, Any]]:
     with TraceReader(result.trace) as reader:
-        return [dict(event.fields) for event in reader.run(result.run_id).events_of(kind)]
+        return [dict(event.fields) for event in reader.run(result.run_id).events_of(kind)]  # pyright: ignore[reportArgumentType]
 
 
 async def test_chains_go_side_by_side_and_their_last_answers_vote(ask: Ask) -> None:

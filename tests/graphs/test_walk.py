@@ -33,7 +33,7 @@ async def nothing(state: State, ctx: Context) -> dict[str, Any]:
 
 
 def again(state: State) -> str:
-    return "more" if state["n"] < 3 else END
+    return "more" if state["n"] < 3 else END  # pyright: ignore[reportTypedDictNotRequiredAccess]
 
 
 def several(state: State) -> list[str]:

@@ -154,11 +154,11 @@ def path(run: str, name: str, answer: str, summary: int = 3) -> tuple[list[Any],
     """A path that thinks, sums up, reads 7 8 9 of its peers, and ends."""
     own = {"branch": f"think/{name}", "role": "peer"}
     calls = [
-        call(run, f"{name}-1", (1,), (2, 3), text="Hm.", finish_reason="length", **own),
-        call(run, f"{name}-2", (1, 2, 3, 4), range(10, 10 + summary), text="So far.", **own),
+        call(run, f"{name}-1", (1,), (2, 3), text="Hm.", finish_reason="length", **own),  # pyright: ignore[reportArgumentType]
+        call(run, f"{name}-2", (1, 2, 3, 4), range(10, 10 + summary), text="So far.", **own),  # pyright: ignore[reportArgumentType]
     ]
     before = (1, 2, 3, 4, *range(10, 10 + summary))
-    calls.append(call(run, f"{name}-3", (*before, 7, 8, 9), (5, 6), text=f"Answer: {answer}", **own))
+    calls.append(call(run, f"{name}-3", (*before, 7, 8, 9), (5, 6), text=f"Answer: {answer}", **own))  # pyright: ignore[reportArgumentType]
     return calls, ("note", {"call_id": f"{name}-2", "path": name, "turn": 1, "summary": "So far."})
 
 

@@ -25,7 +25,7 @@ PYTHON = ToolSpec("python", "Runs code.", {"type": "object", "properties": {"cod
 
 
 def said(text: str, **fields: Any) -> Message:
-    return {"role": "assistant", "content": text, **fields}
+    return {"role": "assistant", "content": text, **fields}  # pyright: ignore[reportReturnType]
 
 
 def tool_call(arguments: str, text: str = "") -> Message:

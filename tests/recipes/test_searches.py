@@ -92,7 +92,7 @@ def test_a_fork_gives_a_pair_and_a_good_way_a_row_of_its_own(runs: Runs) -> None
 
 def test_a_bad_way_on_which_nothing_was_called_bad_is_not_spliced(runs: Runs) -> None:
     unjudged = [(kind, {**fields, "value": None} if fields["id"][0] == "b" else fields) for kind, fields in TREE]
-    add(runs, unjudged)
+    add(runs, unjudged)  # pyright: ignore[reportArgumentType]
     items, tally = runs.through("agent_r", rows="splices")
     assert items == []
     assert tally.counts["bad_ways_without_a_bad_step"] == 1
@@ -123,7 +123,7 @@ def test_a_journey_is_one_thought_with_its_wrong_turn(runs: Runs) -> None:
     assert isinstance(row, Dialogue) and row.meta["ways_back"] == 1
     [row], _ = runs.through("o1_journey", thinking=True)
     message = row.turns[-1].message  # type: ignore[union-attr]
-    assert message["content"] == "Answer: 4" and "I take back" in message["reasoning"]
+    assert message["content"] == "Answer: 4" and "I take back" in message["reasoning"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
 
 
 def test_straight_and_wrong_searches_are_no_journey(runs: Runs) -> None:
@@ -141,7 +141,7 @@ def test_a_traversal_goes_back_as_an_action_and_leaves_tool_calls_as_they_were(r
         node("g", "s", shown, 0.9, tool=tool, observation="4") if fields["id"] == "g" else (kind, fields)
         for kind, fields in TREE
     ]
-    add(runs, tree)
+    add(runs, tree)  # pyright: ignore[reportArgumentType]
     [row], _ = runs.through("exact_linear", deep=1)
     said = spoken(row)
     assert all(learn for _, learn in said)
@@ -153,7 +153,7 @@ def test_a_traversal_goes_back_as_an_action_and_leaves_tool_calls_as_they_were(r
     assert isinstance(row, Dialogue)
     [called] = [turn for turn in row.turns if "tool_calls" in turn.message]
     assert called.message["content"] == "Add two and two."
-    assert called.message["tool_calls"][0]["function"] == {"name": "add", "arguments": '{"a": 2}'}
+    assert called.message["tool_calls"][0]["function"] == {"name": "add", "arguments": '{"a": 2}'}  # pyright: ignore[reportTypedDictNotRequiredAccess]
     after = row.turns[row.turns.index(called) + 1]
     assert (after.message["role"], after.message["content"], after.learn) == ("tool", "4", False)
     [plain], _ = runs.through("exact_linear", judged=False)
@@ -191,7 +191,7 @@ def test_a_first_wrong_step_that_is_not_there_labels_nothing(runs: Runs) -> None
 
 def test_steps_of_a_search_have_their_mean_values_and_missing_ones_no_label(runs: Runs) -> None:
     tree = [(kind, {**f, "q": None, "value": None} if f["id"] == "b" else f) for kind, f in TREE]
-    add(runs, tree)
+    add(runs, tree)  # pyright: ignore[reportArgumentType]
     items, _ = runs.through("step_labels", labels="tree")
     bad, good = items
     assert isinstance(bad, Spans) and isinstance(good, Spans)

@@ -29,7 +29,7 @@ def record(root: Path, *calls: CallRecord, finish: dict[str, Any] | None = SOLVE
 def select(root: Path) -> tuple[list[Episode], Tally]:
     tally = Tally()
     with TraceReader(root) as reader:
-        return list(solved((Candidate(summary, reader) for summary in reader.runs()), tally)), tally
+        return list(solved((Candidate(summary, reader) for summary in reader.runs()), tally)), tally  # pyright: ignore[reportReturnType]
 
 
 def path_of(root: Path) -> list[str]:

@@ -69,8 +69,8 @@ def test_a_folder_for_the_hub_is_replaced_whole(tmp_path: Path) -> None:
             "card.json",
             "data/train-00000-of-00001.parquet",
         ]
-    assert report.readable_card.read_text().startswith("---\nconfigs:\n")
-    assert "--as hf" in json.loads(report.card.read_text())["command"]
+    assert report.readable_card.read_text().startswith("---\nconfigs:\n")  # pyright: ignore[reportPossiblyUnboundVariable]
+    assert "--as hf" in json.loads(report.card.read_text())["command"]  # pyright: ignore[reportPossiblyUnboundVariable]
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")

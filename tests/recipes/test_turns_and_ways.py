@@ -321,7 +321,7 @@ def test_an_irrelevant_passage_gets_no_grade_of_support(runs: Runs) -> None:
 
 @pytest.mark.parametrize("missing", [(None, "A", "1"), ("A", None, "1"), ("A", "A", None)])
 def test_a_missing_grade_gives_no_row(runs: Runs, missing: tuple[str | None, ...]) -> None:
-    graded(runs, *missing)
+    graded(runs, *missing)  # pyright: ignore[reportArgumentType]
     items, tally = runs.through("self_rag_critic")
     assert items == [] and tally.counts["parts_with_a_missing_grade_left_out"] == 1
 

@@ -78,8 +78,8 @@ def test_openais_own_types_take_the_messages(tmp_path: Path) -> None:
     chat = need("openai.types.chat", "that OpenAI's types take our messages")
     from pydantic import TypeAdapter
 
-    messages = TypeAdapter(list[chat.ChatCompletionMessageParam])
-    tools = TypeAdapter(list[chat.ChatCompletionToolParam])
+    messages = TypeAdapter(list[chat.ChatCompletionMessageParam])  # pyright: ignore[reportInvalidTypeForm]
+    tools = TypeAdapter(list[chat.ChatCompletionToolParam])  # pyright: ignore[reportInvalidTypeForm]
     made, _ = rows("openai", record(tmp_path, used_tool()))
     asked: Message = tool_call('{"code": "1"}', "I run it.")
     made += rows("openai", Dialogue((Turn(SYSTEM), Turn(QUESTION), Turn(asked, learn=True)), ("r1",)))[0]

@@ -50,7 +50,7 @@ def graph_of(work: Callable[[Context], Awaitable[None]]) -> Graph:
             await work(ctx)
             return {}
 
-        graph = StateGraph(dict, context_schema=Context)
+        graph = StateGraph(dict, context_schema=Context)  # pyright: ignore[reportArgumentType]
         add_node(graph, "work", node)
         graph.add_edge(START, "work")
         graph.add_edge("work", END)

@@ -14,11 +14,11 @@ from maieutic.tasks.task import Task
 from maieutic.tasks.verifier import verifier
 from maieutic.types import Outcome, Verdict
 
-NAMES = (
+NAMES: tuple[str, ...] = (
     "Anna", "Boris", "Clara", "David", "Emil", "Frida", "Georg", "Helene", "Ilja", "Jette", "Karl", "Luise", "Max",
     "Nora", "Oskar", "Paula", "Rafael", "Selma", "Theo", "Ursula", "Viktor", "Wanda", "Xenia", "Yusuf",
 )  # fmt: skip
-GOODS = (
+GOODS: tuple[str, ...] = (
     "lamp", "kettle", "violin", "ladder", "blanket", "mirror", "basket", "telescope", "hammer", "umbrella", "clock",
     "saddle", "vase", "drum", "compass", "teapot", "candle", "anchor", "globe", "whistle", "rug", "flute", "bucket",
     "lantern",

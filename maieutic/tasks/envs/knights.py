@@ -18,7 +18,20 @@ from maieutic.tasks.task import Task
 from maieutic.tasks.verifier import verifier
 from maieutic.types import Outcome, Verdict
 
-NAMES = ("Ada", "Bruno", "Cleo", "Dario", "Edith", "Fabian", "Greta", "Hugo", "Iris", "Jonas", "Klara", "Leo")
+NAMES: tuple[str, ...] = (
+    "Ada",
+    "Bruno",
+    "Cleo",
+    "Dario",
+    "Edith",
+    "Fabian",
+    "Greta",
+    "Hugo",
+    "Iris",
+    "Jonas",
+    "Klara",
+    "Leo",
+)
 _SAID = re.compile(r"([A-Za-z]+)\s*(?:is|:|=)?\s*(?:an?\s+)?(knight|knave)\b", re.IGNORECASE)
 
 Claim = list[Any]

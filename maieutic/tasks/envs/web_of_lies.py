@@ -14,7 +14,7 @@ from pydantic import Field
 from maieutic.tasks.generated import Draft, Knobs, generated
 from maieutic.tasks.truth_table import column
 
-NAMES = (
+NAMES: tuple[str, ...] = (
     "Amir", "Bela", "Chloe", "Dov", "Elena", "Farah", "Gus", "Hana", "Ivo", "Joan", "Kemal", "Lena", "Milo", "Nadia",
     "Otto", "Pia", "Quentin", "Rosa", "Sven", "Tara",
 )  # fmt: skip

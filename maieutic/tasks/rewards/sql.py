@@ -86,11 +86,12 @@ def _identifiers(text: str, dialect: str) -> set[str] | None:
     try:
         import sqlglot
         from sqlglot import exp
+        from sqlglot.errors import SqlglotError
     except ImportError:
         raise MissingExtra("The reward sql_schema", "sql") from None
     try:
         tree: Any = sqlglot.parse_one(text, read=dialect)
-    except sqlglot.errors.SqlglotError:
+    except SqlglotError:
         return None
     named = [*tree.find_all(exp.Table), *tree.find_all(exp.Column)]
     return {f"{type(one).__name__}:{one.name.lower()}" for one in named}

@@ -41,7 +41,7 @@ def flat(value: Any) -> str:
 @given(seed=st.integers(0, 10**6))
 def test_its_own_gold_is_right_and_chances_are_chances(name: str, level: int, seed: int) -> None:
     for task in drawn(name, level, seed=seed):
-        assert task.metadata["chance"] is None or 0 <= task.metadata["chance"] <= 1
+        assert task.metadata["chance"] is None or 0 <= task.metadata["chance"] <= 1  # pyright: ignore[reportOperatorIssue]
         if name not in NEED_A_SANDBOX:
             verdict = verify(task, f"I thought about it.\n\nAnswer: {answer_text(task)}")
             assert (verdict.outcome, verdict.score) == (Outcome.CORRECT, 1.0), (task.question, task.gold, verdict)

@@ -67,7 +67,7 @@ def test_survo_asks_for_the_numbers_of_the_list_and_not_only_for_the_sums() -> N
 def test_kukurasu_takes_any_marking_with_the_right_sums() -> None:
     marked, other = [[0, 0, 1], [0, 0, 1], [1, 1, 0]], [[1, 1, 0], [0, 0, 1], [0, 0, 1]]
     instance = {"rows": [3, 3, 3], "columns": [3, 3, 3]}
-    task = Task(question="?", gold=marked, verifier="kukurasu", metadata={"instance": instance})
+    task = Task(question="?", gold=marked, verifier="kukurasu", metadata={"instance": instance})  # pyright: ignore[reportArgumentType]
     assert outcome(task, marked) is Outcome.CORRECT
     assert outcome(task, [[1, 1, 0], [1, 1, 0], [0, 0, 1]]) is Outcome.CORRECT
     assert outcome(task, other) is Outcome.WRONG

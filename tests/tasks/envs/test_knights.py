@@ -26,7 +26,7 @@ def worded(names: list[str], truth: list[bool]) -> str:
 def test_exactly_one_of_all_assignments_is_right(seed: int, people: int) -> None:
     task = load_tasks(f"env:knights?n=1&seed={seed}&people={people}&claims=3").tasks[0]
     names = task.metadata["instance"]["names"]  # type: ignore[index,call-overload]
-    answers = [worded(names, list(row)) for row in product((True, False), repeat=people)]
+    answers = [worded(names, list(row)) for row in product((True, False), repeat=people)]  # pyright: ignore[reportArgumentType]
     right = [answer for answer in answers if verify(task, f"Answer: {answer}").outcome is Outcome.CORRECT]
     assert right == [task.gold]
 
@@ -50,7 +50,7 @@ def test_a_liars_paradox_has_no_solution_and_a_pair_that_agrees_two() -> None:
 CLAIMS = [["knave", 1], ["and", ["knave", 0], ["knave", 1]]]
 TASK = Task(
     question="Who is what?", gold="Ada is a knight, Bo is a knave", answer_type="set", verifier="knights",
-    metadata={"instance": {"names": ["Ada", "Bo"], "claims": CLAIMS}},
+    metadata={"instance": {"names": ["Ada", "Bo"], "claims": CLAIMS}},  # pyright: ignore[reportArgumentType]
 )  # fmt: skip
 
 

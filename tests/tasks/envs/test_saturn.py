@@ -41,7 +41,7 @@ def test_the_chance_of_an_item_is_the_share_of_assignments_that_are_right(seed: 
 
 
 CLAUSES = [[[0, False], [1, False]], [[2, True]]]  # !A!B & C
-TASK = Task(question="?", gold="001", verifier="saturn", metadata={"instance": {"variables": 3, "clauses": CLAUSES}})
+TASK = Task(question="?", gold="001", verifier="saturn", metadata={"instance": {"variables": 3, "clauses": CLAUSES}})  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_settings_that_allow_no_formula_are_one_sentence() -> None:
             with pytest.raises(TaskError, match="makes nothing with literals="):
                 load_tasks(f"env:saturn?{query}")
         else:  # too few clauses to leave no model: only the satisfiable ones come
-            assert UNSATISFIABLE not in {task.gold for task in load_tasks(f"env:saturn?{query}").tasks}
+            assert UNSATISFIABLE not in {task.gold for task in load_tasks(f"env:saturn?{query}").tasks}  # pyright: ignore[reportUnhashable]
 
 
 def test_the_share_without_a_model_is_about_what_was_asked_for() -> None:

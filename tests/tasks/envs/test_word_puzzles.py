@@ -50,7 +50,7 @@ def test_of_all_answers_about_the_people_asked_one_is_right(seed: int) -> None:
 @pytest.fixture
 def sum_task() -> Task:
     instance = {"words": ["AA", "KK", "KKO"], "signs": ["+"]}
-    return Task(question="?", gold="99 + 11 = 110", verifier="cryptarithm", metadata={"instance": instance})
+    return Task(question="?", gold="99 + 11 = 110", verifier="cryptarithm", metadata={"instance": instance})  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
