@@ -1,4 +1,4 @@
-"""One model thinks at length, another writes the answer briefly or hands back for more thought, in turns
+"""One model thinks at length, another writes the answer briefly or hands back for more thought, in turns.
 
 Long⊗Short: Ning et al. 2025, arXiv 2505.11827. Give the role `long-thinker` or `short-thinker` a model of its own
 (`models={"long-thinker": …}`).

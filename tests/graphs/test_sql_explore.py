@@ -22,6 +22,8 @@ from maieutic.types import Completion, Request
 from tests.conftest import Ask
 from tests.tools.sql.conftest import make_sqlite, need_sandbox
 
+pytest.importorskip("sqlglot", reason="sqlglot is not installed: nothing of queries within a thought was checked")
+
 LOOK = "I look. <intermediate_sql>SELECT name FROM customers ORDER BY id</intermediate_sql>"
 MANY = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, paid REAL);
