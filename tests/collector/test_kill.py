@@ -12,6 +12,7 @@ from maieutic.collector import collect, read_results, stop_on_signals
 from maieutic.llm.scripted import ScriptedModel
 from maieutic.tasks.task import Task
 from maieutic.trace.reader import TraceReader
+from tests.support.collected import whole_lines
 
 PROGRAM = Path(__file__).with_name("program.py")
 TASKS = 120
@@ -36,12 +37,6 @@ def finish(out: Path) -> str:
     with start(out) as process:
         assert process.stdout is not None
         return process.stdout.read().split("\n")[-2]
-
-
-def whole_lines(out: Path) -> list[str]:
-    path = out / "results.jsonl"
-    text = path.read_text() if path.exists() else ""
-    return text[: text.rfind("\n") + 1].splitlines()
 
 
 async def test_killed_again_and_again_it_loses_and_repeats_nothing(tmp_path: Path) -> None:

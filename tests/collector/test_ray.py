@@ -7,18 +7,17 @@ import asyncio
 import os
 import re
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maieutic.collector import Progress, collect, read_results
+from maieutic.collector import Progress, collect
 from maieutic.collector.pace import share
 from maieutic.errors import UnknownName, UserError
 from maieutic.tasks.task import Task
-from maieutic.trace.reader import TraceReader
+from tests.support.collected import each_done_once
 from tests.support.server import Answer, FakeServer
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'maieutic[ray]'")
@@ -42,16 +41,8 @@ def right(body: dict[str, Any]) -> Answer:
     return Answer(f"Answer: {number + 1}", delay=0.02)
 
 
-def each_done_once(out: Path, n: int, samples: int = 1) -> None:
-    rows = list(read_results(out))
-    assert sorted(row.key for row in rows) == sorted((f"t{i}", s) for i in range(n) for s in range(samples))
-    with TraceReader(out) as reader:
-        for row in rows:
-            run = reader.run(row.run_id)
-            assert run.finish is not None
-            assert (run.header.task_key, run.finish.fields["answer"]) == (row.task, row.answer)
-        ended = Counter((run.task_key, run.sample) for run in reader.runs() if run.finished and not run.partial)
-    assert set(ended.values()) == {1}
+def keys(n: int, samples: int = 1) -> list[tuple[str, int]]:
+    return [(f"t{i}", sample) for i in range(n) for sample in range(samples)]
 
 
 async def test_many_servers_many_actors_each_result_once(tmp_path: Path) -> None:
@@ -66,7 +57,7 @@ async def test_many_servers_many_actors_each_result_once(tmp_path: Path) -> None
     assert (report.done, report.total, report.new, report.failed, report.stopped) == (120, 120, 120, 0, None)
     assert report.summary.accuracy is not None and report.summary.accuracy.estimate == 1.0
     assert (again.done, again.new) == (128, 8)
-    each_done_once(tmp_path, 64, 2)
+    each_done_once(tmp_path, keys(64, 2))
     assert report.traces == tmp_path and list(tmp_path.glob("shard-*/results.jsonl"))
     assert (seen[-1].done, seen[-1].total, seen[-1].correct) == (120, 120, 120)
 
@@ -83,7 +74,7 @@ async def test_an_actor_that_is_killed_loses_and_doubles_nothing(tmp_path: Path)
         report = await work
     assert killed >= 2
     assert (report.done, report.failed, report.stopped) == (240, 0, None)
-    each_done_once(tmp_path, 240)
+    each_done_once(tmp_path, keys(240))
 
 
 def kill_one(turn: int) -> bool:
@@ -111,7 +102,7 @@ async def test_a_stop_ends_all_actors_and_another_start_goes_on(tmp_path: Path) 
         assert report.stopped == f"Interrupted after {report.done} results; start the same command again to go on."
         assert 0 < report.done < 200
         assert (await collect(tasks(200), concurrency=16, **options)).done == 200
-    each_done_once(tmp_path, 200)
+    each_done_once(tmp_path, keys(200))
 
 
 async def test_what_is_wrong_is_said_in_a_sentence(tmp_path: Path) -> None:
