@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from maieutic.agents.passages import Passage
 from maieutic.agents.prompts import opening
 from maieutic.agents.reply import ask
+from maieutic.agents.speech import side_by_side
 from maieutic.context import Context
 from maieutic.trace.record import Parent
 from maieutic.types import Sampling
@@ -50,7 +51,8 @@ class Grade:
 @dataclass(frozen=True, slots=True)
 class PassageGrader:
     """Asks for each judgement's probabilities; of a model that gives none, for one reply with all judgements, each of
-    which then has the whole share."""
+    which then has the whole share. The first judgement tells which; the others need nothing of each other, and are
+    asked for side by side."""
 
     role: str = "passage-grader"
     sampling: Sampling = Sampling()
@@ -68,8 +70,10 @@ class PassageGrader:
             return await self._in_words(ctx, fields, passage is None, parents)
         if passage is None:
             return Grade(None, None, use, alone=True)
-        relevance = await self._shares(ctx, fields, "Relevance", RELEVANCE, parents)
-        support = await self._shares(ctx, fields, "Support", SUPPORT, parents)
+        relevance, support = await side_by_side(
+            self._shares(ctx, fields, "Relevance", RELEVANCE, parents),
+            self._shares(ctx, fields, "Support", SUPPORT, parents),
+        )
         return Grade(relevance, support, use)
 
     async def _shares(

@@ -1,8 +1,9 @@
 """How every role speaks: think, act on tool calls, think again, until a final reply."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from maieutic.agents.images import content_of
 from maieutic.context import Context, Proposal, Utterance
@@ -11,6 +12,7 @@ from maieutic.tools.tool import Tool
 from maieutic.trace.record import Parent
 from maieutic.types import Message, Sampling, ToolCall, ToolChoice, ToolResult
 
+T = TypeVar("T")
 MAX_TURNS = 8
 
 
@@ -44,13 +46,20 @@ async def act(ctx: Context, said: Utterance, role: str = "solver") -> tuple[Mess
 
 async def use_all(ctx: Context, calls: Sequence[ToolCall], parent: str) -> list[ToolResult]:
     """Run tool calls of the model call `parent` side by side; their results in the same order."""
-    uses = [asyncio.create_task(ctx.use(call, parent)) for call in calls]
+    return await side_by_side(*(ctx.use(call, parent) for call in calls))
+
+
+async def side_by_side(*work: Coroutine[Any, Any, T]) -> list[T]:
+    """What several awaitables that need nothing of each other come to, in their order. They begin in that order too, so
+    that calls of one branch have the same turns, and thus seeds, in every run. The first failure is raised as it is,
+    and ends the others."""
+    tasks = [asyncio.create_task(one) for one in work]
     try:
-        return await asyncio.gather(*uses)
+        return await asyncio.gather(*tasks)
     finally:
-        for use in uses:
-            use.cancel()
-        await asyncio.gather(*uses, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def converse(

@@ -1,3 +1,4 @@
+import asyncio
 import math
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,29 @@ async def test_a_model_without_probabilities_grades_in_words_and_missing_stays_m
     assert run.events_of("gate")[0].fields["inputs"]["probability"] == 0.85
     values = [event.fields["value"] for event in run.events_of("reward") if event.fields["scope"] == "call"]
     assert sorted(values, key=str) == sorted([1.25, None, None], key=str)
+
+
+async def test_judgements_that_need_nothing_of_each_other_go_out_together(
+    ask: Ask, tools: list[Tool], tmp_path: Path
+) -> None:
+    """The first one tells whether the model gives probabilities; the other two don't wait for each other."""
+    model = ScriptedModel(Script(), latency=0.02)
+    await ask(model, "self_rag", QUESTION, tools=tools, graph_settings={"retrieval": "always", "passages": 1})
+    assert (len(model.requests), model.peak) == (4, 2)
+    labels = [event.fields["name"] for event in recorded(tmp_path).events_of("label")]
+    assert labels == ["isrel", "issup", "isuse"]
+
+
+async def test_a_judgement_that_fails_ends_the_other_and_says_why_itself(ask: Ask, tools: list[Tool]) -> None:
+    async def reply(request: Request) -> Completion | str | Exception:
+        if "Support (" in content(request):
+            await asyncio.Event().wait()  # answers never: only a call that is ended lets the run end
+        return ModelError("gone") if "Relevance (" in content(request) else Script()(request)
+
+    model = ScriptedModel(reply)
+    with pytest.raises(ModelError, match="gone"):
+        await ask(model, "self_rag", QUESTION, tools=tools, graph_settings={"retrieval": "always", "passages": 1})
+    assert model.cancelled == 1
 
 
 async def test_an_unreadable_gate_does_not_count_as_no(ask: Ask, tools: list[Tool], tmp_path: Path) -> None:
