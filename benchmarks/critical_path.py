@@ -4,10 +4,10 @@
 
 Every shipped graph runs with a scripted model and scripted tools, each call of which takes the same time. The chain
 is read from the trace: a call waits for the calls that it names as its parents, for those before it in its own branch
-or in one that holds it, for those of the graph's other nodes, and, where a decision was recorded between (a gate, a vote, a
-node of a tree), for what was known then. What is left out is what a graph must not do: branches one after another, and
-long work of its own between calls. The chain by parents alone says how short a run could be if nothing but those were
-needed; where it is shorter, the pairs of roles are named that follow each other for another reason.
+or in one that holds it, for those of the graph's other nodes, and, where a decision was recorded between (a gate, a
+vote, a node of a tree), for what was known then. What is left out is what a graph must not do: branches one after
+another, and long work of its own between calls. The chain by parents alone says how short a run could be if nothing
+but those were needed; where it is shorter, the pairs of roles are named that follow each other for another reason.
 
 A run is timed from the question to the result, its trace on, after a first run that is not timed.
 """
