@@ -140,6 +140,7 @@ class Measured:
 
     case: Case
     ratios: list[float]
+    cpu: list[float]
     calls: int
     tools: int
     path: int
@@ -165,11 +166,12 @@ async def measure(case: Case, rounds: int, latency: float, folder: Path) -> Meas
         tools=[known[name] for name in names],
         graph_settings=case.settings,
     )
-    ratios = []
+    ratios, cpu = [], []
     async with opened as runner:
         await _run(runner)
         for _ in range(rounds):
-            took, run = await _run(runner)
+            took, used, run = await _run(runner)
+            cpu.append(used)
             steps = steps_of(run, latency)
             chain = chain_of(steps)
             ratios.append(took / chain.seconds)
@@ -178,6 +180,7 @@ async def measure(case: Case, rounds: int, latency: float, folder: Path) -> Meas
     return Measured(
         case,
         ratios,
+        cpu,
         len(calls),
         sum(step.id.startswith("t") for step in steps),
         round(chain.seconds / latency),
@@ -188,14 +191,15 @@ async def measure(case: Case, rounds: int, latency: float, folder: Path) -> Meas
     )
 
 
-async def _run(runner: Runner) -> tuple[float, RunRecord]:
-    started = time.perf_counter()
+async def _run(runner: Runner) -> tuple[float, float, RunRecord]:
+    """Seconds of wall-clock and of CPU, and what was recorded."""
+    started, cpu = time.perf_counter(), time.process_time()
     result = await runner.run(TASK, seed=SEED)
-    took = time.perf_counter() - started
+    took, used = time.perf_counter() - started, time.process_time() - cpu
     if result.partial:
         raise SystemExit(f"A run did not end by itself: {result.reason}")
     with TraceReader(result.trace) as reader:
-        return took, reader.run(result.run_id)
+        return took, used, reader.run(result.run_id)
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
@@ -208,7 +212,8 @@ def row(found: Sequence[Measured]) -> str:
     ratios = [spread(one.ratios) if one.kept or one.case.waits else f"**{spread(one.ratios)}**" for one in found]
     pairs = [f"{pair}{f' ({times} times)' if times > 1 else ''}" for pair, times in last.pairs.most_common()]
     remarks = ", ".join([*([last.case.waits] if last.case.waits else []), *pairs])
-    cells = [last.case.name, f"{last.calls} + {last.tools}", str(last.path), *ratios]
+    cpu = statistics.median(last.cpu) / (last.calls + last.tools) * 1000
+    cells = [last.case.name, f"{last.calls} + {last.tools}", str(last.path), *ratios, f"{cpu:.1f}"]
     return f"| {' | '.join([*cells, f'{last.peak} of {last.could}', str(last.named), remarks])} |"
 
 
@@ -228,13 +233,15 @@ def report(all_found: Sequence[Sequence[Measured]], rounds: int, latencies: Sequ
     yield (
         "`path` is the longest chain of calls that depend on each other, in calls of a model or a tool. Then comes "
         f"wall-clock by the path's seconds, where a call takes {' or '.join(named)}; the bound of {BOUND} is kept by "
-        f"{counts}, and a median that misses it is **bold**. `peak` is how many model calls were under way at once, of "
-        "how many there would be if each began as early as it could. `by parents` is the chain of what calls name as "
-        "their parents alone; the pairs are those on the path that follow each other for another reason. What draws "
-        "in waves to draw less says so, and is not held to the bound.\n"
+        f"{counts}, and a median that misses it is **bold**. `CPU` is the milliseconds of CPU a call, the scripted "
+        "model's own among them: on a core of its own, no run would be longer than its path and its CPU together. "
+        "`peak` is how many model calls were under way at once, of how many there would be if each began as early as "
+        "it could. `by parents` is the chain of what calls name as their parents alone; the pairs are those on the "
+        "path that follow each other for another reason. What draws in waves to draw less says so, and is not held to "
+        "the bound.\n"
     )
-    yield f"| graph | calls + tools | path | {' | '.join(named)} | peak | by parents | pairs without a parent |"
-    yield f"|---|---|---{'|---' * len(latencies)}|---|---|---|"
+    yield f"| graph | calls + tools | path | {' | '.join(named)} | CPU | peak | by parents | pairs without a parent |"
+    yield f"|---|---|---{'|---' * len(latencies)}|---|---|---|---|"
     yield from (row(found) for found in all_found)
 
 

@@ -131,21 +131,21 @@ def python_of(folder: Path | None, peer: str) -> Path | None:
 
 
 class ItsHub:
-    """its_hub in a process of its own, timed by itself."""
+    """its_hub in a process of its own, timed by itself: `script` is what it runs."""
 
-    def __init__(self, python: Path) -> None:
-        command = [str(python), str(HERE / "models_its_hub.py")]
+    def __init__(self, python: Path, script: str = "models_its_hub.py") -> None:
+        command = [str(python), str(HERE / script)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def run(self, job: dict[str, Any]) -> dict[str, float]:
-        """Seconds of wall-clock and of CPU that the job took."""
+    def run(self, job: dict[str, Any]) -> dict[str, Any]:
+        """What the script says of the job, such as the seconds of wall-clock and of CPU that it took."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit("its_hub's process ended: see above.")
-        found: dict[str, float] = json.loads(line)
+        found: dict[str, Any] = json.loads(line)
         return found
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ answerer may say that it doesn't know. When no answer was borne out, the model a
 that it doesn't know.
 """
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -53,8 +54,8 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
 
     async def retrieve(state: State, ctx: Context) -> dict[str, Any]:
         found = await look_up(ctx, ctx.task["question"], settings.passages)
-        ranking = await reranker(ctx, found.query, [str(passage) for passage in found.passages])
-        best = tuple(found.passages[i] for i in ranking.order[: settings.tries])
+        order = await _order(ctx, reranker, found)
+        best = tuple(found.passages[i] for i in order[: settings.tries])
         return {"found": ctx.keep(Found("", found.query, best)), "at": 0, "left": len(best)}
 
     async def attempt(state: State, ctx: Context) -> dict[str, Any]:
@@ -84,6 +85,17 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
     graph.add_conditional_edges("attempt", after, ["attempt", "know", END])
     graph.add_edge("know", END)
     return graph
+
+
+async def _order(ctx: Context, reranker: Any, found: Found) -> Sequence[int]:
+    """The passages' places, best first; where the reranker failed, as they were found."""
+    try:
+        ranking = await reranker(ctx, found.query, [str(passage) for passage in found.passages])
+    except ModelError as error:
+        ctx.record("error", error=f"{type(error).__name__}: {error}")
+        return range(len(found.passages))
+    order: Sequence[int] = ranking.order
+    return order
 
 
 async def _attempt(ctx: Context, answerer: Any, validator: Any, passage: Passage, rank: int) -> bool:

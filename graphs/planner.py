@@ -22,7 +22,7 @@ from maieutic.agents.registry import make_agent
 from maieutic.agents.solver import unaided
 from maieutic.agents.speech import Solution
 from maieutic.context import Context
-from maieutic.errors import UserError
+from maieutic.errors import ModelError, UserError
 from maieutic.graphs.choosing import best, fared, inputs
 from maieutic.graphs.graph import GraphSettings, add_node
 from maieutic.memory.outcomes import Outcomes
@@ -80,7 +80,11 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
         return {"trajectory": layers}
 
     async def analyse(state: State, ctx: Context) -> dict[str, Any]:
-        return {"analysis": ctx.keep(await analysts[state["trajectory"][0]](ctx))}
+        try:
+            return {"analysis": ctx.keep(await analysts[state["trajectory"][0]](ctx))}
+        except ModelError as error:  # the question can be solved without
+            ctx.record("error", error=f"{type(error).__name__}: {error}")
+            return {}
 
     async def solve(state: State, ctx: Context) -> dict[str, Any]:
         agents = (solver, executor)

@@ -102,10 +102,7 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
         if settings.mode == "confidence":
             return await _by_confidence(ctx, strategies, settings)
         if settings.mode == "self":
-            said = await selector(ctx)
-            chosen = settings.default if said.think is None else "think" if said.think else "direct"
-            ctx.gate("strategy", chosen, mode="self", think=said.think, call_id=said.call_id, default=settings.default)
-            return {"strategy": chosen}
+            return {"strategy": await _by_itself(ctx, selector, settings)}
         features = features_of(ctx)
         chosen = by_rule(features, settings.default)
         ctx.gate("strategy", chosen, mode="rule", **features)
@@ -200,6 +197,19 @@ def by_rule(features: Mapping[str, Any], default: Strategy) -> Strategy:
     if features["words"] <= _EASY and not features["work"] and not features["numbers"]:
         return "direct"
     return default
+
+
+async def _by_itself(ctx: Context, selector: Any, settings: Settings) -> str:
+    """By the model's own word; the default where it can't be read, or the call failed."""
+    think, call_id = None, None
+    try:
+        said = await selector(ctx)
+        think, call_id = said.think, said.call_id
+    except ModelError as error:
+        ctx.record("error", error=f"{type(error).__name__}: {error}")
+    chosen: str = settings.default if think is None else "think" if think else "direct"
+    ctx.gate("strategy", chosen, mode="self", think=think, call_id=call_id, default=settings.default)
+    return chosen
 
 
 async def _by_outcomes(ctx: Context, store: Outcomes, settings: Settings) -> str:

@@ -64,10 +64,13 @@ async def test_without_an_answer_borne_out_the_model_says_what_it_knows(
     assert [decision for decision, _ in gates(tmp_path)] == ([] if isinstance(word, Exception) else ["next", "next"])
 
 
-async def test_an_order_that_cant_be_read_leaves_that_of_the_search(ask: Ask, tools: list[Tool]) -> None:
-    def reply(request: Request) -> str:
+@pytest.mark.parametrize("order", ["Hm.", ModelError("gone")])
+async def test_an_order_that_cant_be_read_or_had_leaves_that_of_the_search(
+    ask: Ask, tools: list[Tool], order: str | Exception
+) -> None:
+    def reply(request: Request) -> str | Exception:
         system = str(request.messages[0]["content"])
-        return "Hm." if ORDER in system else "Answer: 350 grams" if ANSWER in system else "1: supported"
+        return order if ORDER in system else "Answer: 350 grams" if ANSWER in system else "1: supported"
 
     model = ScriptedModel(reply)
     await ask(model, "mrag", QUESTION, tools=tools)

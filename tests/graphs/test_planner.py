@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from maieutic.agents.analyst import read_parts
-from maieutic.errors import ConfigError, UserError
+from maieutic.errors import ConfigError, ModelError, UserError
 from maieutic.graphs.planner import ARMS, TRAJECTORIES
 from maieutic.llm.scripted import ScriptedModel, call_tool
 from maieutic.memory.outcomes import Outcomes, Trial
@@ -55,10 +55,11 @@ async def test_every_trajectory_asks_whom_it_names(ask: Ask, trajectory: str) ->
     assert notes in shown and len(asked.tools) == (solution == "program")
 
 
-async def test_an_analysis_that_can_not_be_read_is_none(ask: Ask) -> None:
-    model = ScriptedModel({DECOMPOSE: "Hmm.", SOLVE: "Answer: 7"})
+@pytest.mark.parametrize(("analysis", "calls"), [("Hmm.", 3), (ModelError("gone"), 2)])
+async def test_an_analysis_that_can_not_be_read_or_had_is_none(ask: Ask, analysis: str | Exception, calls: int) -> None:
+    model = ScriptedModel({DECOMPOSE: analysis, SOLVE: "Answer: 7"})
     result = await ask(model, "planner", graph_settings={"trajectory": "decompose/cot/none"})
-    assert (result.answer, len(model.requests)) == ("7", 3)
+    assert (result.answer, len(model.requests)) == ("7", calls)
 
 
 @pytest.mark.parametrize(

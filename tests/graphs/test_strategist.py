@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from maieutic.agents.selector import read_selection
-from maieutic.errors import UserError
+from maieutic.errors import ModelError, UserError
 from maieutic.graphs.choosing import best
 from maieutic.graphs.strategist import by_rule
 from maieutic.llm.scripted import ScriptedModel, call_tool
@@ -91,9 +91,14 @@ async def test_a_fixed_strategy_is_followed(ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     ("said", "chosen", "think"),
-    [("Think: yes", "think", True), ("Think: no", "direct", False), ("Well.", "greedy", None)],
+    [
+        ("Think: yes", "think", True),
+        ("Think: no", "direct", False),
+        ("Well.", "greedy", None),
+        (ModelError("gone"), "greedy", None),
+    ],
 )
-async def test_the_model_may_decide_itself(ask: Ask, said: str, chosen: str, think: bool | None) -> None:
+async def test_the_model_may_decide_itself(ask: Ask, said: str | Exception, chosen: str, think: bool | None) -> None:
     model = ScriptedModel({SELECT: said, SOLVE: "Answer: 7", DIRECT: "Answer: 7"})
     result = await ask(model, "strategist", graph_settings={"mode": "self", "default": "greedy"})
     assert (decision(result)[0], decision(result)[1]["think"]) == (chosen, think)
