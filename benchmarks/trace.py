@@ -2,7 +2,8 @@
 
     python benchmarks/trace.py
 
-The peer is the plainest exact record: one `json.dumps`, one `write`, one `fdatasync` for every event.
+The peers are the plainest exact records: one `json.dumps`, one `write`, one `fdatasync` for every event, and the same
+with group commit: whoever waits is written and synced together, with no framing, checksum or index.
 """
 
 import asyncio
@@ -51,6 +52,49 @@ def group_commit(root: Path, events: int, waiters: int) -> float:
 
             await asyncio.gather(*map(one, range(waiters)))
             return events / (time.perf_counter() - started)
+
+    return asyncio.run(work())
+
+
+def raw_group_commit(root: Path, events: int, waiters: int) -> float:
+    """Plain lines, many of them a write and a sync; `waiters` wait after each of theirs."""
+
+    async def work() -> float:
+        file = os.open(root / "raw.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        lines: list[bytes] = []
+        waiting: list[asyncio.Future[None]] = []
+        wake = asyncio.Event()
+
+        def put(data: bytes) -> None:
+            os.write(file, data)
+            os.fdatasync(file)
+
+        async def flush() -> None:
+            while True:
+                await wake.wait()
+                wake.clear()
+                data, ready = b"".join(lines), list(waiting)
+                lines.clear()
+                waiting.clear()
+                await asyncio.to_thread(put, data)
+                for one in ready:
+                    one.set_result(None)
+
+        async def one() -> None:
+            loop = asyncio.get_running_loop()
+            for _ in range(events // waiters):
+                lines.append(json.dumps({"text": EVENT}).encode() + b"\n")
+                waiting.append(loop.create_future())
+                wake.set()
+                await waiting[-1]
+
+        flushing = asyncio.create_task(flush())
+        started = time.perf_counter()
+        await asyncio.gather(*(one() for _ in range(waiters)))
+        seconds = time.perf_counter() - started
+        flushing.cancel()
+        os.close(file)
+        return events / seconds
 
     return asyncio.run(work())
 
@@ -132,6 +176,8 @@ def main() -> None:
     for waiters in (1, 32, 256):
         what = f"group commit, {waiters} waiting after each event"
         measured(what, "events/s", lambda root, w=waiters: group_commit(root, 10 * w + 290, w))
+        what = f"plain JSONL with group commit (peer), {waiters} waiting"
+        measured(what, "events/s", lambda root, w=waiters: raw_group_commit(root, 10 * w + 290, w))
     measured("group commit, waiting once at the end", "events/s", lambda root: at_the_end(root, 20_000))
     for prompt, sampled in ((200, 300), (2000, 300), (8000, 1000)):
         what = f"a call of {prompt} + {sampled} tokens, nothing shared"

@@ -143,16 +143,20 @@ class Appender:
             self._durable, self._failure = durable, failure
             ready = [w for w in self._waiters if w[0] <= durable or failure]
             self._waiters = [w for w in self._waiters if not (w[0] <= durable or failure)]
+        waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
         for _, loop, done in ready:
+            waiting.setdefault(loop, []).append(done)
+        for loop, futures in waiting.items():  # all at once, so that what they write next shares a sync as well
             try:
-                loop.call_soon_threadsafe(_wake_up, done)
+                loop.call_soon_threadsafe(_wake_up, futures)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 continue
 
 
-def _wake_up(done: "asyncio.Future[None]") -> None:
-    if not done.done():
-        done.set_result(None)
+def _wake_up(futures: "list[asyncio.Future[None]]") -> None:
+    for done in futures:
+        if not done.done():
+            done.set_result(None)
 
 
 def _seal_or_leave(path: Path) -> None:
