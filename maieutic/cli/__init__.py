@@ -20,6 +20,7 @@ from maieutic.cli.index import index, search
 from maieutic.cli.judge import judge
 from maieutic.cli.model import model_app
 from maieutic.cli.plan import plan
+from maieutic.cli.probe import probe
 from maieutic.cli.recipes import recipes
 from maieutic.cli.teach import teach
 from maieutic.cli.tools import tools_app
@@ -64,6 +65,7 @@ app.command()(export)
 app.command()(gate)
 app.command("eval")(eval_)
 app.command()(judge)
+app.command()(probe)
 app.command()(index)
 app.command()(search)
 app.add_typer(trace_app, name="trace")

@@ -63,6 +63,7 @@ def test_help_costs_at_most_twice_its_dependency() -> None:
         "graphs show",
         "index",
         "models",
+        "probe",
         "recipes",
         "search",
         "teach",
