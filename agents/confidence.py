@@ -100,10 +100,16 @@ class TruthRater:
 
 
 def agreement(
-    ctx: Context, role: str, winner: Solution, share: float, calibrator: Calibrator | None = None
+    ctx: Context,
+    role: str,
+    winner: Solution,
+    share: float,
+    calibrator: Calibrator | None = None,
+    model: str | None = None,
 ) -> Confidence:
-    """The share of the votes as the confidence in the answer that has won them; `role` is who gave the votes."""
-    return state(ctx, role, winner, "agreement", share, calibrator)
+    """The share of the votes as the confidence in the answer that has won them; `role` is who gave the votes, `model`
+    the name of those that did where they are several."""
+    return state(ctx, role, winner, "agreement", share, calibrator, model)
 
 
 def state(
@@ -113,13 +119,14 @@ def state(
     method: Method,
     raw: float | None,
     calibrator: Calibrator | None = None,
+    model: str | None = None,
     **more: object,
 ) -> Confidence:
     """Calibrate a confidence, record it, and show it. `role` is who is sure: its model's curve is the one that counts.
 
     Without a curve for this model and method the raw number stands.
     """
-    model = ctx.model_for(role).model.name
+    model = model or ctx.model_for(role).model.name
     curve = calibrator.curve(model, method) if calibrator else None
     calibrated = curve(raw) if curve is not None and raw is not None else None
     value = calibrated if curve is not None else raw

@@ -16,12 +16,13 @@ from maieutic.tools.inputs import FOLDER, files_of, named
 from maieutic.types import Message
 
 
-def opening(ctx: Context, role: str, **fields: str) -> tuple[Message, ...]:
+def opening(ctx: Context, role: str, /, speaker: str = "", **fields: str) -> tuple[Message, ...]:
     """The system and user message with which `role` is asked, `{question}` among the fields wherever it is not given.
 
-    Raises ConfigError for a broken prompt file.
+    `speaker` is who it is asked of, where several speak by the prompt of one role: its model may have prompts of its
+    own. Raises ConfigError for a broken prompt file.
     """
-    key = (role, ctx.model_for(role).profile.prompts)
+    key = (role, ctx.model_for(speaker or role).profile.prompts)
     if key not in ctx.run.prompts:
         ctx.run.prompts[key] = _prompt(*key, ctx.run.prompt_folders)
     system, user = ctx.run.prompts[key]

@@ -55,11 +55,14 @@ async def rate_all(
     return sure
 
 
-def agreed(ctx: Context, role: str, tally: Tally, calibrator: Calibrator | None) -> Confidence | None:
-    """The confidence that a vote gives its winner; `role` is who voted. None where nobody did."""
+def agreed(
+    ctx: Context, role: str, tally: Tally, calibrator: Calibrator | None, model: str | None = None
+) -> Confidence | None:
+    """The confidence that a vote gives its winner; `role` is who voted, `model` names the models where several did.
+    None where nobody did."""
     if tally.winner is None or tally.share is None:
         return None
-    return agreement(ctx, role, tally.winner, tally.share, calibrator)
+    return agreement(ctx, role, tally.winner, tally.share, calibrator, model)
 
 
 def abstains_below(ctx: Context, confidence: Confidence | None, threshold: float | None) -> bool:

@@ -3,11 +3,12 @@
 A graph file has a docstring (its first line is the summary), a pydantic class `Settings`, and `build(settings)` that
 returns a `StateGraph` whose context is a `maieutic.context.Context`. `STEPS` bounds its supersteps where the default
 is too low. `NEEDS` names the tools that it can't do without, as `("retrieve",)` or, where one of several will do,
-`("retrieve|search",)`. Nodes are added with `add_node` below.
+`("retrieve|search",)`. `cast(settings)` names the roles that agents' names don't show, each with the model that
+the settings give it or None. Nodes are added with `add_node` below.
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph.errors import GraphRecursionError
@@ -23,7 +24,7 @@ DEFAULT_STEPS = 64
 
 
 Module = Any
-"""A graph module, or what has its parts: a docstring, `Settings`, `build`, and perhaps `STEPS` and `NEEDS`."""
+"""A graph module, or what has its parts: a docstring, `Settings`, `build`, and perhaps `STEPS`, `NEEDS` and `cast`."""
 
 
 class GraphSettings(BaseModel):
@@ -48,7 +49,8 @@ def add_node(
 
 @dataclass(frozen=True)
 class Graph:
-    """A workflow, compiled with its settings; safe to run many times and concurrently. `needs` is its `NEEDS`."""
+    """A workflow, compiled with its settings; safe to run many times and concurrently. `needs` is its `NEEDS`, `cast`
+    what its `cast` says of its roles: the name of a role's own model, or None for the run's."""
 
     name: str
     summary: str
@@ -57,6 +59,7 @@ class Graph:
     steps: int
     walk: Walk | None = None
     needs: tuple[str, ...] = ()
+    cast: Mapping[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, module: Module, values: Mapping[str, Any]) -> "Graph":
@@ -69,7 +72,8 @@ class Graph:
         compiled = graph.compile(name=name)
         steps = getattr(module, "STEPS", DEFAULT_STEPS)
         needs = tuple(getattr(module, "NEEDS", ()))
-        return cls(name, summary(module), settings, compiled, steps, walk_of(graph), needs)
+        cast = module.cast(settings) if hasattr(module, "cast") else {}
+        return cls(name, summary(module), settings, compiled, steps, walk_of(graph), needs, cast)
 
     async def __call__(self, ctx: Context) -> None:
         """Run to the end in `ctx`; the answer is what was proposed last.

@@ -14,6 +14,7 @@ from maieutic.agents.critic import Critique
 from maieutic.agents.registry import make_agent
 from maieutic.agents.speech import Solution
 from maieutic.context import Context
+from maieutic.errors import ConfigError
 from maieutic.graphs.fanout import fan_out
 from maieutic.graphs.graph import Graph, GraphSettings
 from maieutic.graphs.judging import JudgeSettings
@@ -169,6 +170,8 @@ def _judge(options: JudgeOptions, load: Load) -> Work:
 
 def _graph(options: GraphOptions, load: Load) -> Work:
     graph = load(options.name, options.settings)
+    if any(graph.cast.values()):
+        raise ConfigError(f"A node can't bring models of its own: run {options.name} by itself, or without `models`.")
 
     async def work(board: Board, ctx: Context) -> Board:
         async with ctx.fork(f"{ctx.node}-{board['visit']}") as branch:

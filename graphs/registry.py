@@ -29,6 +29,7 @@ SHIPPED = (
     "planner",
     "reflect",
     "rethink",
+    "round_table",
     "self_consistency",
     "self_rag",
     "sim_rag",

@@ -29,7 +29,8 @@ def debate_pairs(runs: Iterable[Candidate], tally: Tally, *, role: str = "debate
         found = 0
         for call in attempt.run.calls:
             before = next((calls.get(p.call_id) for p in call.parents if p.type == "continuation"), None)
-            if call.role != role or before is None or call.completion is None or call.request.goes_on:
+            speaks = call.role == role or call.role.startswith(f"{role}-")  # panelist-2 is a panelist
+            if not speaks or before is None or call.completion is None or call.request.goes_on:
                 continue
             was, now = _key(before, kind) == gold, _key(call, kind) == gold
             if not was and not now:

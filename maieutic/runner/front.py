@@ -49,9 +49,10 @@ async def open_runner(
 ) -> AsyncIterator[Runner]:
     """A `Runner` with its models, toolsets and trace store opened, and closed at the end of the block.
 
-    `models` gives single roles a model of their own; a shipped graph knows which roles there are. Models given by name
-    are closed at the end, those given as objects are left open. `sandbox` demands one isolation of model-written code
-    by its name; `unsafe_local` does without any, so that such code may do whatever the user may.
+    `models` gives single roles a model of their own, over those that the graph's settings name; a shipped graph knows
+    which roles there are. Models given by name are closed at the end, those given as objects are left open. `sandbox`
+    demands one isolation of model-written code by its name; `unsafe_local` does without any, so that such code may do
+    whatever the user may.
 
     Before a call of a tool that `approve` names (`all` is every tool), `approver` is asked; without one, or where it
     says None, the run ends partial, and can be resumed. With `oracle` a graph may ask for the outcome of an answer and
@@ -70,8 +71,10 @@ async def open_runner(
         compiled.refuse_without(toolbox)
         first = _approved_first(approve, settings, toolbox)
         _refuse_unknown_roles(compiled, models or {})
-        wanted = {"": model or settings.model, **(models or {})}
-        resolved = {role: _resolve(m, settings) for role, m in wanted.items()}
+        cast = {role: name for role, name in compiled.cast.items() if name is not None}
+        wanted = {"": model or settings.model, **cast, **(models or {})}
+        opened = {name: resolve_model(name, settings) for name in wanted.values() if isinstance(name, str)}
+        resolved = {role: _resolved(m, opened) for role, m in wanted.items()}
         if budget is not None and budget.cost is not None:
             _refuse_unpriced(resolved.values())
         store = TraceStore(traces or settings.traces_dir)
@@ -96,8 +99,7 @@ async def open_runner(
             try:
                 store.close()
             finally:
-                own = [resolved[role].model for role, m in wanted.items() if isinstance(m, str)]
-                await asyncio.gather(*(one.close() for one in own))
+                await asyncio.gather(*(one.model.close() for one in opened.values()))
 
 
 def _refuse_unknown_roles(graph: Graph, roles: Iterable[str]) -> None:
@@ -106,9 +108,10 @@ def _refuse_unknown_roles(graph: Graph, roles: Iterable[str]) -> None:
     own_agent = any(":" in value for value in named)
     if graph.name not in SHIPPED or own_agent:
         return
+    known = [*agent_names(), *graph.cast]
     for role in roles:
-        if role not in agent_names() and role not in named:  # some graphs name a role that is no agent of its own
-            raise UnknownName("role", role, agent_names())
+        if role not in known and role not in named:  # some graphs name a role that is no agent of its own
+            raise UnknownName("role", role, known)
 
 
 def _asked(
@@ -149,9 +152,10 @@ def _refuse_unpriced(models: Iterable[Resolved]) -> None:
             raise ConfigError(f"A budget of cost needs the price of {one.model.name}: give its profile one.")
 
 
-def _resolve(model: str | Model, settings: Settings) -> Resolved:
+def _resolved(model: str | Model, opened: Mapping[str, Resolved]) -> Resolved:
+    """The model of a role; roles that name the same one share it."""
     if isinstance(model, str):
-        return resolve_model(model, settings)
+        return opened[model]
     return Resolved(model, Profile(kind="scripted", replies=""))
 
 

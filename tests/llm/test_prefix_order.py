@@ -27,6 +27,7 @@ TOOLLESS = {
     "long_short",
     "peers",
     "rethink",
+    "round_table",
     "speculative",
 }
 """Graphs that offer no tools, whatever the run has."""
