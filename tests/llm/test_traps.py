@@ -53,15 +53,15 @@ def impatient(seconds: float) -> Handler:
 async def test_no_call_is_lost_to_a_server_that_closes_idle_connections_at_that_very_moment() -> None:
     naps = Naps()
     with RawServer(impatient(0.05)) as server:
-        model = client(server, naps)
 
         async def work() -> None:
+            model = client(server, naps)  # of its own: what others leave idle would be taken before it is closed
             for _ in range(20):
                 assert (await model.sample(REQUEST)).text == "4"
                 await asyncio.sleep(random.uniform(0.046, 0.054))
+            await model.close()
 
         await asyncio.gather(*(work() for _ in range(8)))
-        await model.close()
     assert naps.seconds == [] and server.connections > 8
 
 
