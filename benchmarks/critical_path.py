@@ -168,7 +168,9 @@ async def measure(case: Case, rounds: int, latency: float, folder: Path) -> Meas
     )
     ratios, cpu = [], []
     async with opened as runner:
-        await _run(runner)
+        _, _, run = await _run(runner)
+        steps = steps_of(run, latency)
+        chain = chain_of(steps)
         for _ in range(rounds):
             took, used, run = await _run(runner)
             cpu.append(used)

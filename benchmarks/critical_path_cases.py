@@ -118,7 +118,7 @@ def model(latency: float, name: str = "scripted") -> ScriptedModel:
 def reply(request: Request) -> str | Completion:
     said = "\n".join(str(message["content"]) for message in request.messages if message["role"] == "system")
     role = next((replies for words, replies in ROLES.items() if words in said), SOLVES)
-    found: str | Completion = role(request) if callable(role) else role[_drawn(request)[0] % len(role)]
+    found: Any = role(request) if callable(role) else role[_drawn(request)[0] % len(role)]
     return found
 
 

@@ -59,7 +59,8 @@ class Server:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                fields = dict(line.lower().partition(b":")[::2] for line in head.split(b"\r\n")[1:] if line)
+                lines = [line.lower().partition(b":") for line in head.split(b"\r\n")[1:] if line]
+                fields = {name: value for name, _, value in lines}
                 body = await reader.readexactly(int(fields.get(b"content-length", b"0")))
                 path = head.split(b" ", 2)[1]
                 if path.endswith(b"/told"):

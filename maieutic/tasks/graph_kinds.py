@@ -121,7 +121,8 @@ def components(graph: Any, rng: Random) -> Asked | None:
 def triangles(graph: Any, rng: Random) -> Asked | None:
     import networkx as nx
 
-    number = sum(nx.triangles(graph).values()) // 3
+    corners: Any = nx.triangles(graph)
+    number = sum(corners.values()) // 3
     if number == 0 and rng.random() < MOSTLY:
         return None
     return Asked("How many triangles does the graph contain?", number, "number")

@@ -264,5 +264,5 @@ async def test_those_who_were_convinced_are_rows(ask: Ask) -> None:
     result = await ask(ScriptedModel([]), "round_table", TASK, models=models)
     with TraceReader(result.trace) as reader:
         candidates = [Candidate(summary, reader) for summary in reader.runs()]
-        found = list(debate_pairs(candidates, RecipeTally(), role="panelist"))
+        found: list[Any] = list(debate_pairs(candidates, RecipeTally(), role="panelist"))
     assert [(item.good, item.meta["before"]) for item in found] == [(True, "right"), (True, "wrong"), (True, "wrong")]
