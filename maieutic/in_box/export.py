@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maieutic.errors import UserError
+
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
     from transformers import LlamaForCausalLM
@@ -35,6 +37,18 @@ def export(weights: Path, folder: Path) -> None:
     save_graph(model, folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(weights.parent / name, folder / name)
+
+
+def add_graph(folder: Path) -> None:
+    """Write model.onnx beside a checkpoint of the in-box model's architecture, as transformers has saved it."""
+    from safetensors.torch import load_file
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    model = LlamaForCausalLM(LlamaConfig.from_pretrained(folder))
+    missing, unknown = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    if unknown or set(missing) - {"lm_head.weight"}:  # which is the embedding, and saved once
+        raise UserError(f"{folder} holds no checkpoint of the in-box model's architecture.")
+    save_graph(model, folder)
 
 
 def save_checkpoint(model: "LlamaForCausalLM", folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Names to models: what `--model NAME` means.
 
     in-box                              a profile: shipped, or NAME.yaml in the user's models directory
+    in-box@FOLDER                       the in-box model with other weights, such as `maieutic improve` trains
     ./my-model.yaml                     a profile in a file
     vllm/qwen3                          a model at the vLLM server of MAIEUTIC_BASE_URL or http://localhost:8000/v1
     vllm/qwen3@http://gpu1:8000/v1      ... at this server; without a name (vllm@http://gpu1:8000/v1) its only model
@@ -24,7 +25,8 @@ from maieutic.settings import Settings, load_yaml, parse_yaml
 
 DEFAULT_URL = "http://localhost:8000/v1"
 SERVERS: tuple[Kind, ...] = ("vllm", "openai-compatible")
-FORMS = ("vllm/NAME@URL", "openai-compatible/NAME@URL", "PROVIDER/NAME (through litellm)", "FILE.yaml")
+IN_BOX = "in-box"
+FORMS = ("in-box@FOLDER", "vllm/NAME@URL", "openai-compatible/NAME@URL", "PROVIDER/NAME (through litellm)", "FILE.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def model_names(settings: Settings) -> list[str]:
 
 def _from_form(name: str, settings: Settings, env: Mapping[str, str]) -> Profile:
     head, at, url = name.partition("@")
+    if head == IN_BOX and at:
+        return _in_box_at(url, settings)
     kind, slash, model = head.partition("/")
     if kind in SERVERS and (at or slash):
         urls = _split(url)
@@ -80,6 +84,14 @@ def _from_form(name: str, settings: Settings, env: Mapping[str, str]) -> Profile
     raise UnknownName("model", name, [*model_names(settings), *FORMS])
 
 
+def _in_box_at(folder: str, settings: Settings) -> Profile:
+    """The in-box model's own profile, with the folder of its weights as `model`."""
+    path = Path(folder).expanduser()
+    if not folder or not (path / "model.onnx").is_file():
+        raise ConfigError(f"{folder or 'Nothing'} is no folder with weights of the in-box model: it needs model.onnx.")
+    return find_profile(IN_BOX, settings).model_copy(update={"model": str(path)})
+
+
 def _with_versions(profile: Profile, settings: Settings) -> Profile:
     """With the weights and template that the user's profile for the same model at the same server names, if any."""
     path = settings.models_dir / f"{profile.model}.yaml"
@@ -95,6 +107,8 @@ def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, st
     if profile.kind == "in-box":
         from maieutic.llm.in_box.model import InBoxModel
 
+        if profile.model:  # weights of other training may know other questions, so that no rule speaks for them
+            return InBoxModel(Path(profile.model), check_scope=False, name=name)
         return InBoxModel()
     if profile.kind == "scripted":
         from maieutic.llm.scripted import ScriptedModel

@@ -34,6 +34,17 @@ def test_every_shipped_profile_can_be_read(settings: Settings) -> None:
     assert find_profile("in-box", settings, {}).prompts == "in_box"
 
 
+def test_other_weights_of_the_in_box_model_are_named_by_their_folder(settings: Settings, tmp_path: Path) -> None:
+    from maieutic.llm.in_box.model import WEIGHTS
+
+    found = resolve_model(f"in-box@{WEIGHTS}", settings, {})
+    assert found.model.name == f"in-box@{WEIGHTS}"
+    assert found.profile.prompts == "in_box"
+    for folder in ("", str(tmp_path)):
+        with pytest.raises(ConfigError, match="needs model.onnx"):
+            find_profile(f"in-box@{folder}", settings, {})
+
+
 def test_own_profiles_are_listed_and_come_first(settings: Settings) -> None:
     write(settings, "mine.yaml", "kind: vllm\nmodel: qwen\nsampling: {temperature: 0.6}")
     write(settings, "in-box.yaml", "kind: scripted\nreplies: '4'")

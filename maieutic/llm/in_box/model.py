@@ -59,12 +59,13 @@ class InBoxModel:
     answer whatever they are asked, which is how the card measures them.
     """
 
-    name = "in-box"
-
-    def __init__(self, folder: Path = WEIGHTS, threads: int | None = None, check_scope: bool = True) -> None:
+    def __init__(
+        self, folder: Path = WEIGHTS, threads: int | None = None, check_scope: bool = True, name: str = "in-box"
+    ) -> None:
+        self.name = name
         self.chat = Chat(folder)
         self._check_scope = check_scope
-        self._threads = threads or min(4, os.cpu_count() or 1)
+        self._threads = threads or min(4, _cores())
         self._worker: _Worker | None = None
         self._calls = itertools.count()
 
@@ -161,6 +162,12 @@ class InBoxModel:
             weights=self.chat.weights_hash,
             template=None if job.raw else self.chat.template_hash,
         )
+
+
+def _cores() -> int:
+    """The cores that this process may use, which can be fewer than the machine has."""
+    allowed = getattr(os, "sched_getaffinity", None)  # macOS has none
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _refuse(said: Completion, on_delta: OnDelta | None) -> Completion:
