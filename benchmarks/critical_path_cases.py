@@ -58,6 +58,7 @@ CASES = (
     Case("planner", {"trajectory": "decompose/program/verify"}, tools=("python",)),
     Case("reflect", {"feedback": "judge"}),
     Case("rethink", {"times": 3}),
+    Case("round_table", {"panelists": 5}),
     Case("self_consistency", {"samples": 16, "schedule": "all", "early_stop": False}),
     Case("self_consistency", {"samples": 16}, waits="samples in waves, so that as few as possible are drawn"),
     Case("self_consistency", {"samples": 16, "weights": "confidence"}),
@@ -157,7 +158,9 @@ def _solves(request: Request) -> str | Completion:
         return _calls(*((names[i % len(names)], given[names[i % len(names)]]) for i in range(2)))
     drawn = _drawn(request)
     step = "none" if drawn[1] % 2 else "1"
-    return f"I count.\n\n4 + 3 = {6 + drawn[2] % 3}\nFirst wrong step: {step}\nAnswer: {6 + drawn[2] % 3}"
+    return (
+        f"I count.\n\n4 + 3 = {6 + drawn[2] % 3}\nFirst wrong step: {step}\nConfidence: 60\nAnswer: {6 + drawn[2] % 3}"
+    )
 
 
 def _researches(request: Request) -> str | Completion:

@@ -24,7 +24,7 @@ from maieutic.agents.validator import Validator
 from maieutic.context import Context, Utterance
 from maieutic.graphs.cross_check import CrossCheck, written
 from maieutic.graphs.graph import GraphSettings, add_node
-from maieutic.graphs.reading import BROWSE, Library
+from maieutic.graphs.reading import BROWSE, Library, browse
 from maieutic.trace.record import Parent
 from maieutic.types import Message, Sampling
 
@@ -78,8 +78,7 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
         before = ctx.recall(state["said"], Utterance) if "said" in state else None
         messages = opening(ctx) if before is None else before.messages
         parents = () if before is None else (Parent(before.call_id, "continuation"),)
-        library = Library(ctx, "", turn, reader, settings, (), ())
-        tools = (*(one for one in ctx.tools if one.name not in READ), library.tool())
+        tools = (*(one for one in ctx.tools if one.name not in READ), browse)
         said = await researcher(ctx, messages, tools, last, parents)
         acting = bool(said.completion.tool_calls) and not last
         if not acting:

@@ -1,7 +1,7 @@
 """The tool `browse` of a research loop: pages of the latest search, read side by side, numbered for citation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from maieutic.agents.pages import among
@@ -9,10 +9,19 @@ from maieutic.agents.reader import Reader, Reading
 from maieutic.context import Context
 from maieutic.errors import ModelError, ToolError
 from maieutic.graphs.fanout import fan_out
-from maieutic.tools.tool import Tool, tool
+from maieutic.tools.tool import tool
 from maieutic.types import ToolCall, ToolResult
 
 BROWSE = "browse"
+
+
+@tool(timeout=None)
+async def browse(urls: list[str], looking_for: str = "") -> str:
+    """Have pages read that your latest search found, and get what is new in them, with each page's number.
+
+    Give their URLs, or `source N` for documents, and say in full words what you are looking for.
+    """
+    raise ToolError("There is nothing to read yet.")  # a turn's library reads in its place
 
 
 class Bounds(Protocol):
@@ -63,23 +72,11 @@ class Library:
         self._allowed, self._calls = allowed, 0
         self.readings = list(readings)
 
-    def tool(self) -> Tool:
-        """The tool as a model is told of it."""
-
-        async def browse(urls: list[str], looking_for: str = "") -> str:
-            """Have pages read that your latest search found, and get what is new in them, with each page's number.
-
-            Give their URLs, or `source N` for documents, and say in full words what you are looking for.
-            """
-            return await self.read(urls, looking_for)
-
-        return tool(timeout=None)(browse)
-
     async def browse(self, call: ToolCall) -> ToolResult:
         """Run a call of the tool, and record it like those of the run's own tools."""
         ctx = self._ctx
         ctx.emit("tool_started", tool=call.name, arguments=call.arguments, approved=False)
-        result = await self.tool().call(call, ctx.branch.session)
+        result = await replace(browse, function=self.read).call(call, ctx.branch.session)
         ctx.record(
             "tool_result",
             call_id=self._parent,

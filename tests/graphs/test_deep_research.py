@@ -78,6 +78,15 @@ async def test_pages_are_read_and_cited(ask: Ask, tools: list[Tool], tmp_path: P
     assert decisions(tmp_path) == ["no_second_source"]
 
 
+async def test_what_is_told_of_browse_is_made_once_and_not_in_every_turn(ask: Ask, tools: list[Tool]) -> None:
+    """A schema takes milliseconds to make, in which every other answer waits."""
+    model = ScriptedModel({RESEARCH: [SEARCHED, browse(OWL), "Answer: 350 grams [1]"], READ: extract(FACT)})
+    await ask(model, "deep_research", QUESTION, tools=tools)
+    offered = [request.tools[-1] for request in asked(model, RESEARCH)]
+    assert [spec.name for spec in offered] == ["browse"] * 3
+    assert all(spec is offered[0] for spec in offered)
+
+
 async def test_only_pages_of_the_latest_search_are_read_and_another_is_refused_with_a_sentence(
     ask: Ask, tools: list[Tool]
 ) -> None:
