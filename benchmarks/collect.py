@@ -143,7 +143,7 @@ def ray_session() -> Any:
         import ray
     except ImportError:
         return None
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")  # pyright: ignore[reportArgumentType]
     return ray
 
 

@@ -44,7 +44,7 @@ class Ask:
 
 def main() -> None:
     url, rollouts, width = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")  # pyright: ignore[reportArgumentType]
     at_once = max(1, width // (ACTORS * BATCH))
     strategy = ray.data.ActorPoolStrategy(size=ACTORS, max_tasks_in_flight_per_actor=at_once)
     ray.data.DataContext.get_current().enable_progress_bars = False

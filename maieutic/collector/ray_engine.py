@@ -175,7 +175,7 @@ class _Fleet:
 
         try:
             return await reference
-        except ray.exceptions.RayError as error:
+        except ray.exceptions.RayError as error:  # pyright: ignore[reportAttributeAccessIssue]
             first = str(error).strip().partition("\n")[0]
             raise TraceError(f"An actor could not be kept alive ({first}): start the same command again.") from error
 
@@ -233,7 +233,7 @@ def _ray() -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")  # pyright: ignore[reportArgumentType]
     try:
         yield ray
     finally:

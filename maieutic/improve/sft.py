@@ -104,7 +104,7 @@ def _train(
     """The losses on the way, and the number of steps; the weights lie in `work` afterwards."""
     import torch
     from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig, SFTTrainer  # pyright: ignore[reportPrivateImportUsage]
 
     on_gpu = torch.cuda.is_available()
     config = SFTConfig(
@@ -127,7 +127,7 @@ def _train(
     trainer = SFTTrainer(model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
     trainer.train()
     # The model alone: a trainer's own files would only make the folder's hash differ from run to run.
-    trainer.model.save_pretrained(work)
+    trainer.model.save_pretrained(work)  # pyright: ignore[reportCallIssue, reportOptionalMemberAccess]
     tokenizer.save_pretrained(work)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return losses, trainer.state.global_step

@@ -77,7 +77,7 @@ async def test_only_what_was_sampled_is_learnt_from_and_long_rows_are_counted(tm
     known = {"input_ids": [1, 5, 6, 7, 2], "labels": [-100, -100, -100, 7, 2]}
     long = {"input_ids": [3] * 300, "labels": [3] * 300}
     bare = {"input_ids": [1, 5, 6], "labels": [-100, -100, -100]}
-    file = rows(tmp_path / "rows.jsonl", known, long, bare)
+    file = rows(tmp_path / "rows.jsonl", known, long, bare)  # pyright: ignore[reportArgumentType]
     facts = await TrlSft(epochs=1, context=200, threads=1).train(
         InBoxShelf(WEIGHTS).first(), file, tmp_path / "model", 0
     )

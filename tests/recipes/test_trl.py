@@ -53,7 +53,7 @@ def model() -> Any:
 def trained_on(rows: Path, tmp_path: Path) -> list[tuple[str, str]]:
     """What TRL's collator hands to the model for each row: the whole text, and the part that is in the loss."""
     from datasets import load_dataset
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig, SFTTrainer  # pyright: ignore[reportPrivateImportUsage]
 
     words = tokenizer()
     trainer = SFTTrainer(
@@ -63,8 +63,8 @@ def trained_on(rows: Path, tmp_path: Path) -> list[tuple[str, str]]:
         processing_class=words,
     )
     seen = []
-    for row in trainer.train_dataset:
-        batch = trainer.data_collator([row])
+    for row in trainer.train_dataset:  # pyright: ignore[reportOptionalIterable]
+        batch = trainer.data_collator([row])  # pyright: ignore[reportArgumentType]
         ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
         seen.append((words.decode(ids), words.decode([label for label in labels if label >= 0])))
     trainer.train()
@@ -128,7 +128,7 @@ def saved(tmp_path: Path) -> str:
 
 
 def test_dpo_rows_have_nothing_but_the_replies_in_the_loss(tmp_path: Path) -> None:
-    from trl import DPOConfig, DPOTrainer
+    from trl import DPOConfig, DPOTrainer  # pyright: ignore[reportPrivateImportUsage]
 
     heard: Message = {"role": "tool", "tool_call_id": "t1", "content": "secret"}
     asked: Message = {"role": "assistant", "content": "call"}
@@ -147,7 +147,7 @@ def test_dpo_rows_have_nothing_but_the_replies_in_the_loss(tmp_path: Path) -> No
 
 
 def test_kto_rows(tmp_path: Path) -> None:
-    from trl import KTOConfig, KTOTrainer
+    from trl import KTOConfig, KTOTrainer  # pyright: ignore[reportPrivateImportUsage]
 
     sides = (Reply({"role": "assistant", "content": "five"}), Reply({"role": "assistant", "content": "three"}))
     pairs = [Pair((QUESTION,), *sides, "siblings", ("r1",))] * 2
@@ -162,7 +162,7 @@ def test_kto_rows(tmp_path: Path) -> None:
 
 
 def test_grpo_rows_are_scored_by_the_named_functions(tmp_path: Path) -> None:
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOConfig, GRPOTrainer  # pyright: ignore[reportPrivateImportUsage]
 
     from maieutic.tasks.trl_rewards import correct, readable
 
