@@ -26,6 +26,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from models_servers import answer
 
 from maieutic.collector import collect
 from maieutic.tasks.task import Task
@@ -41,21 +42,6 @@ Side = Callable[[str, int, int], Awaitable[float]]  # url, rollouts, in flight: 
 def latency(number: int, median: float) -> float:
     """Seconds that the answer to this rollout takes."""
     return median * math.exp(random.Random(number).gauss(0.0, SIGMA))
-
-
-def answer(tokens: int) -> bytes:
-    """A chat completion as vLLM sends it."""
-    entry = {"token": "seven ", "logprob": -0.123456789, "bytes": list(b"seven "), "top_logprobs": []}
-    choice = {
-        "index": 0,
-        "finish_reason": "stop",
-        "message": {"role": "assistant", "content": "seven " * (tokens - 5) + "\nAnswer: 7"},
-        "logprobs": {"content": [entry] * tokens},
-        "token_ids": list(range(1000, 1000 + tokens)),
-    }
-    usage = {"prompt_tokens": 120, "completion_tokens": tokens, "total_tokens": 120 + tokens}
-    payload = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-    return json.dumps({**payload, "prompt_token_ids": list(range(120)), "usage": usage}).encode()
 
 
 async def serve(tokens: int, median: float) -> None:

@@ -25,6 +25,7 @@ import aiohttp
 import httpx
 import orjson
 from langgraph.graph import END, START, StateGraph
+from models_servers import answer
 
 from maieutic.collector import collect
 from maieutic.llm.server.net import aiohttp_transport
@@ -48,20 +49,6 @@ class Way:
     name: str
     turn: Callable[[int], Awaitable[None]]
     ours: bool = False
-
-
-def answer(tokens: int) -> bytes:
-    entry = {"token": "seven ", "logprob": -0.123456789, "bytes": list(b"seven "), "top_logprobs": []}
-    choice = {
-        "index": 0,
-        "finish_reason": "stop",
-        "message": {"role": "assistant", "content": "seven " * (tokens - 5) + "\nAnswer: 7"},
-        "logprobs": {"content": [entry] * tokens},
-        "token_ids": list(range(1000, 1000 + tokens)),
-    }
-    usage = {"prompt_tokens": 120, "completion_tokens": tokens, "total_tokens": 120 + tokens}
-    payload = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-    return json.dumps({**payload, "prompt_token_ids": list(range(120)), "usage": usage}).encode()
 
 
 async def serve(tokens: int) -> None:

@@ -1,20 +1,17 @@
 """The work of `maieutic judge`."""
 
 import asyncio
-import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from maieutic.cli.codes import FAILED, INTERRUPTED, WRONG_REQUEST
+from maieutic.cli.finding import code_of, first_tasks, tell
 from maieutic.cli.progress import shown_on_stderr
 from maieutic.collector import stop_on_signals
 from maieutic.errors import UserError
 from maieutic.evals.bias import BIASES, Measurement, measure
 from maieutic.settings import load_settings
 from maieutic.stats import Interval
-from maieutic.tasks.source import load_tasks
 from maieutic.tasks.task import Task
 from maieutic.terminal.options import RunOptions
 
@@ -40,20 +37,10 @@ def measure_judge(wanted: Wanted, printed: bool, quiet: bool) -> int:
         raise UserError("A judge is no graph: name an own one with --set judge=NAME, and leave --graph out.")
     if wanted.options.tools:
         raise UserError("A judge has no tools: leave them out.")
-    if wanted.limit is not None and wanted.limit < 1:
-        raise UserError(f"limit is {wanted.limit}: give a number from 1.")
-    tasks, problems = load_tasks(wanted.tasks)
-    for problem in problems:
-        print(f"maieutic: {problem}", file=sys.stderr)
-    found, interrupted = asyncio.run(_measure(wanted, tasks[: wanted.limit], quiet))
-    text, fields = in_words(wanted, found), json.dumps(as_fields(wanted, found), ensure_ascii=False)
-    (wanted.out / "bias.md").write_text(text + "\n", encoding="utf-8")
-    (wanted.out / "bias.json").write_text(fields + "\n", encoding="utf-8")
-    print(fields if printed else text)
-    if found.stopped:
-        print(f"maieutic: {found.stopped}", file=sys.stderr)
-        return INTERRUPTED if interrupted else FAILED
-    return WRONG_REQUEST if problems else 0
+    tasks, problems = first_tasks(wanted.tasks, wanted.limit)
+    found, interrupted = asyncio.run(_measure(wanted, tasks, quiet))
+    tell(wanted.out, "bias", in_words(wanted, found), as_fields(wanted, found), as_json=printed)
+    return code_of(found.stopped, interrupted, problems)
 
 
 async def _measure(wanted: Wanted, tasks: list[Task], quiet: bool) -> tuple[Measurement, bool]:

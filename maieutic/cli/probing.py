@@ -1,20 +1,17 @@
 """The work of `maieutic probe`."""
 
 import asyncio
-import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from maieutic.cli.codes import FAILED, INTERRUPTED, WRONG_REQUEST
+from maieutic.cli.finding import code_of, first_tasks, tell
 from maieutic.cli.progress import shown_on_stderr
 from maieutic.collector import stop_on_signals
 from maieutic.errors import UserError
 from maieutic.evals.contamination import SHARES, Probe, probe_contamination
 from maieutic.settings import load_settings
 from maieutic.stats import Interval
-from maieutic.tasks.source import load_tasks
 from maieutic.tasks.task import Task
 from maieutic.terminal.options import RunOptions
 
@@ -35,20 +32,10 @@ def run_probe(wanted: Wanted, printed: bool, quiet: bool) -> int:
     """Probe, write probe.json and probe.md, print, and return the exit code. Raises UserError."""
     if wanted.options.graph is not None or wanted.options.tools:
         raise UserError("A probe is plain continuation: leave --graph and tools out.")
-    if wanted.limit is not None and wanted.limit < 1:
-        raise UserError(f"limit is {wanted.limit}: give a number from 1.")
-    tasks, problems = load_tasks(wanted.tasks)
-    for problem in problems:
-        print(f"maieutic: {problem}", file=sys.stderr)
-    found, interrupted = asyncio.run(_probe(wanted, tasks[: wanted.limit], quiet))
-    text, fields = in_words(found), json.dumps(as_fields(wanted, found), ensure_ascii=False)
-    (wanted.out / "probe.md").write_text(text + "\n", encoding="utf-8")
-    (wanted.out / "probe.json").write_text(fields + "\n", encoding="utf-8")
-    print(fields if printed else text)
-    if found.stopped:
-        print(f"maieutic: {found.stopped}", file=sys.stderr)
-        return INTERRUPTED if interrupted else FAILED
-    return WRONG_REQUEST if problems else 0
+    tasks, problems = first_tasks(wanted.tasks, wanted.limit)
+    found, interrupted = asyncio.run(_probe(wanted, tasks, quiet))
+    tell(wanted.out, "probe", in_words(found), as_fields(wanted, found), as_json=printed)
+    return code_of(found.stopped, interrupted, problems)
 
 
 async def _probe(wanted: Wanted, tasks: list[Task], quiet: bool) -> tuple[Probe, bool]:

@@ -9,12 +9,12 @@ the action as it was; here a short judgement is made of the recorded value, and 
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from maieutic.errors import UserError
 from maieutic.recipes.dialogues import asked, go_on, said, step_turns
-from maieutic.recipes.groups import Attempt, attempts, drop_kept
+from maieutic.recipes.groups import Attempt
 from maieutic.recipes.items import Dialogue, Turn
-from maieutic.recipes.linearise import Move, goal_of, going_back, linearise, tree_of
+from maieutic.recipes.linearise import Move, going_back
 from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.walks import walks
 
 _STANDING = (
     (0.1, "This is lost: a step or the answer is wrong."),
@@ -32,21 +32,10 @@ def exact_linear(
     """Runs of the graph `tree`. At most `wrong` wrong steps are entered before each right one, each followed `deep`
     levels down; `judged` has a state judged, where its value is known, before the next step is taken; walks with fewer
     than `least` ways back are left out. Raises UserError where no run has a tree."""
-    trees = 0
-    for attempt in attempts(runs, tally, "exact_linear"):
-        tree = tree_of(attempt.run)
-        trees += bool(tree)
-        goal = goal_of(attempt.run, tree)
-        moves = linearise(tree, goal, wrong=wrong, deep=deep) if goal and attempt.right else ()
-        back = sum(move.kind == "back" for move in moves)
-        if not moves or back < least:
-            reason = "no search tree" if not tree else "not right" if not attempt.right else "no wrong turn to show"
-            drop_kept(tally, reason)
-            continue
-        turns = (*asked(attempt.run), *_turns(attempt, moves, judged))
-        yield Dialogue(turns, (attempt.run.header.run_id,), {"moves": len(moves), "ways_back": back})
-    if tally.seen and not trees:
-        raise UserError("The recipe exact_linear needs search trees: collect with --graph tree.")
+    for walk in walks(runs, tally, "exact_linear", wrong=wrong, deep=deep, least=least):
+        turns = (*asked(walk.attempt.run), *_turns(walk.attempt, walk.moves, judged))
+        meta = {"moves": len(walk.moves), "ways_back": walk.back}
+        yield Dialogue(turns, (walk.attempt.run.header.run_id,), meta)
 
 
 def _turns(attempt: Attempt, moves: Sequence[Move], judged: bool) -> list[Turn]:

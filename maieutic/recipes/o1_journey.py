@@ -6,12 +6,11 @@ only that one goes back, and to where, so that nothing is learnt that the search
 
 from collections.abc import Iterable, Iterator
 
-from maieutic.errors import UserError
 from maieutic.recipes.dialogues import asked, said
-from maieutic.recipes.groups import Attempt, attempts, drop_kept
 from maieutic.recipes.items import Dialogue, Turn
-from maieutic.recipes.linearise import as_text, goal_of, linearise, tree_of
+from maieutic.recipes.linearise import as_text
 from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.walks import walks
 
 
 @recipe("o1_journey", needs="verified runs of `tree`")
@@ -29,29 +28,15 @@ def o1_journey(
     journey. `thinking` puts the walk into the reply's reasoning, and only its last step into the reply. Raises
     UserError where no run has a tree.
     """
-    trees = 0
-    for attempt in attempts(runs, tally, "o1_journey"):
-        tree = tree_of(attempt.run)
-        trees += bool(tree)
-        goal = goal_of(attempt.run, tree)
-        moves = linearise(tree, goal, wrong=wrong, deep=deep) if goal and attempt.right else ()
-        back = sum(move.kind == "back" for move in moves)
-        if not moves or back < least:
-            reason = "no search tree" if not tree else "not right" if not attempt.right else "no wrong turn to show"
-            drop_kept(tally, reason)
-            continue
-        root = next(node for node in tree.values() if node.up is None)
-        turn = _reply(as_text(moves, root), moves[-1].node.action, thinking)
-        yield Dialogue((*asked(attempt.run), turn), (attempt.run.header.run_id,), _meta(attempt, len(moves), back))
-    if tally.seen and not trees:
-        raise UserError("The recipe o1_journey needs search trees: collect with --graph tree.")
+    for walk in walks(runs, tally, "o1_journey", wrong=wrong, deep=deep, least=least):
+        root = next(node for node in walk.tree.values() if node.up is None)
+        turn = _reply(as_text(walk.moves, root), walk.moves[-1].node.action, thinking)
+        run = walk.attempt.run
+        meta = {"moves": len(walk.moves), "ways_back": walk.back, "answer": walk.attempt.answer}
+        yield Dialogue((*asked(run), turn), (run.header.run_id,), meta)
 
 
 def _reply(walk: str, last: str, thinking: bool) -> Turn:
     if not thinking:
         return said(walk)
     return Turn({"role": "assistant", "content": last, "reasoning": walk}, True)
-
-
-def _meta(attempt: Attempt, moves: int, back: int) -> dict[str, object]:
-    return {"moves": moves, "ways_back": back, "answer": attempt.answer}
