@@ -5,17 +5,13 @@ never ends could not be stopped; this process can, and it is held to its memory.
 """
 
 import asyncio
-import atexit
 import json
-import os
-import subprocess
-import sys
 from dataclasses import asdict
-from multiprocessing.connection import Connection
 from threading import Lock
 from typing import Any
 
 from maieutic.errors import ToolError, UserError
+from maieutic.tools.child import Child
 from maieutic.tools.threads import in_thread
 from maieutic.tools.web.document import LARGEST, Document
 from maieutic.tools.web.exchange import Answered
@@ -23,8 +19,6 @@ from maieutic.tools.web.exchange import Answered
 SECONDS = 60.0  # that making text of one page may take
 START_SECONDS = 60.0
 _PROGRAM = ("-P", "-W", "ignore", "-m", "maieutic.tools.web.extractor")
-# It parses what strangers wrote: it gets no keys or tokens.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 class Extraction:
@@ -35,8 +29,7 @@ class Extraction:
     ) -> None:
         self._seconds, self._start_seconds, self._program = seconds, start, program
         self._lock = Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pipes: tuple[Connection, Connection] | None = None
+        self._child: Child | None = None
 
     async def read(self, answer: Answered, url: str, largest: int = LARGEST) -> Document:
         """As `document.read` does. Raises ToolError, also where it takes too long; MissingExtra."""
@@ -67,34 +60,16 @@ class Extraction:
     def _ask(self, asked: bytes, body: bytes) -> dict[str, Any] | None:
         """The reply; None where it did not come in time, and the process was killed."""
         seconds = self._seconds
-        if self._process is None:
-            self._start()
+        if self._child is None:
+            self._child = Child(*self._program)
             seconds += self._start_seconds
-        assert self._pipes is not None
-        requests, replies = self._pipes
-        requests.send_bytes(asked)
-        requests.send_bytes(body)
-        if not replies.poll(seconds):
+        self._child.requests.send_bytes(asked)
+        self._child.requests.send_bytes(body)
+        if not self._child.replies.poll(seconds):
             self._stop()
             return None
-        said: dict[str, Any] = json.loads(replies.recv_bytes())
+        said: dict[str, Any] = json.loads(self._child.replies.recv_bytes())
         return said
-
-    def _start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, *self._program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _INHERITED if name in os.environ},
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        requests = Connection(os.dup(self._process.stdin.fileno()), readable=False)
-        self._pipes = requests, Connection(os.dup(self._process.stdout.fileno()), writable=False)
-        self._process.stdin.close()
-        self._process.stdout.close()
-        atexit.register(self._stop)
 
     def close(self) -> None:
         """End the process. The next page starts another."""
@@ -102,14 +77,9 @@ class Extraction:
             self._stop()
 
     def _stop(self) -> None:
-        if self._process is None:
-            return
-        atexit.unregister(self._stop)
-        for pipe in self._pipes or ():
-            pipe.close()
-        self._process.kill()
-        self._process.wait()
-        self._process = self._pipes = None
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
 
 
 SHARED = Extraction()

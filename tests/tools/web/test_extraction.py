@@ -39,7 +39,7 @@ async def test_a_page_that_never_ends_or_breaks_its_reader_is_given_up(program: 
     extraction = Extraction(seconds=0.3, start=0.5, program=("-c", program))
     with pytest.raises(ToolError, match=sentence):
         await extraction.read(HTML, URL)
-    assert extraction._process is None  # nothing runs on
+    assert extraction._child is None  # nothing runs on
     extraction.close()
 
 
