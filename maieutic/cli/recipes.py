@@ -14,9 +14,13 @@ def recipes(
     json: Json = False,
 ) -> None:
     """List the recipes for training rows."""
+    from maieutic.errors import UnknownName
     from maieutic.recipes.recipe import describe_recipes
 
-    found = {name: about for name, about in describe_recipes().items() if wanted in name}
+    known = describe_recipes()
+    found = {name: about for name, about in known.items() if wanted in name}
+    if wanted and not found:
+        raise UnknownName("recipe", wanted, list(known))
     if json:
         print(json_.dumps({name: asdict(about) for name, about in found.items()}, ensure_ascii=False))
         return

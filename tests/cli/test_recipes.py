@@ -41,3 +41,8 @@ def test_a_teacher_is_asked_and_the_next_command_is_named(tmp_path: Path, maieut
     assert ended.code == 0, ended.err
     assert "3 replies in 2 rounds" in ended.out and "--recipe lemma --set inject=0 --out rows.jsonl" in ended.out
     assert maieutic(*command[:-1], str(tmp_path / "other"), "--recipe", "solved").code == 2
+
+
+def test_a_filter_that_fits_nothing_is_a_mistake(maieutic: Command) -> None:
+    done = maieutic("recipes", "nope")
+    assert done.code == 2 and "There is no recipe named 'nope'. Known: agent_r, " in done.err
