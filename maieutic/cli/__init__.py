@@ -16,6 +16,7 @@ from maieutic.cli.eval import eval_
 from maieutic.cli.export import export
 from maieutic.cli.gate import gate
 from maieutic.cli.graphs import envs, graphs_app, models
+from maieutic.cli.improve import improve
 from maieutic.cli.index import index, search
 from maieutic.cli.judge import judge
 from maieutic.cli.model import model_app
@@ -64,6 +65,7 @@ app.command()(teach)
 app.command()(export)
 app.command()(gate)
 app.command("eval")(eval_)
+app.command()(improve)
 app.command()(judge)
 app.command()(probe)
 app.command()(index)

@@ -5,8 +5,6 @@ rendered by the checkpoint's chat template here, so that both kinds can stand in
 """
 
 import json
-import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +17,7 @@ Example = dict[str, list[int]]
 
 
 def main(spec: Mapping[str, Any]) -> None:
-    """Train as the spec says; `out` appears whole, with training.json in it, or not at all."""
+    """Train as the spec says; the weights and training.json are in `out` afterwards."""
     import torch
     from transformers import AutoTokenizer
 
@@ -32,10 +30,7 @@ def main(spec: Mapping[str, Any]) -> None:
     if not kept:
         raise SystemExit(f"None of {len(rows)} rows has something to learn in {spec['context']} tokens.")
     out = Path(spec["out"])
-    work = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(work, ignore_errors=True)
-    model = _model(spec)
-    losses, steps = _train(model, tokenizer, kept, spec, work)
+    losses, steps = _train(_model(spec), tokenizer, kept, spec, out)
     facts = {
         "rows": len(kept),
         "too_long": sum(len(row["input_ids"]) > spec["context"] for row in rows),
@@ -47,8 +42,7 @@ def main(spec: Mapping[str, Any]) -> None:
         "loss_last": losses[-1] if losses else None,
         "seconds": time.monotonic() - started,
     }
-    (work / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    os.replace(work, out)
+    (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def read(path: Path, tokenizer: Any) -> Iterator[Example]:
@@ -99,16 +93,16 @@ def _model(spec: Mapping[str, Any]) -> Any:
 
 
 def _train(
-    model: Any, tokenizer: Any, rows: list[Example], spec: Mapping[str, Any], work: Path
+    model: Any, tokenizer: Any, rows: list[Example], spec: Mapping[str, Any], out: Path
 ) -> tuple[list[float], int]:
-    """The losses on the way, and the number of steps; the weights lie in `work` afterwards."""
+    """The losses on the way, and the number of steps; the weights lie in `out` afterwards."""
     import torch
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer  # pyright: ignore[reportPrivateImportUsage]
 
     on_gpu = torch.cuda.is_available()
     config = SFTConfig(
-        output_dir=str(work),
+        output_dir=str(out),
         per_device_train_batch_size=spec["batch"],
         num_train_epochs=spec["epochs"],
         learning_rate=spec["rate"],
@@ -127,8 +121,8 @@ def _train(
     trainer = SFTTrainer(model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
     trainer.train()
     # The model alone: a trainer's own files would only make the folder's hash differ from run to run.
-    trainer.model.save_pretrained(work)  # pyright: ignore[reportCallIssue, reportOptionalMemberAccess]
-    tokenizer.save_pretrained(work)
+    trainer.model.save_pretrained(out)  # pyright: ignore[reportCallIssue, reportOptionalMemberAccess]
+    tokenizer.save_pretrained(out)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return losses, trainer.state.global_step
 

@@ -23,12 +23,13 @@ _SHOWN = 3  # last lines of a training's log that an error quotes
 class Trainer(Protocol):
     """`format` is the format of its rows. `check` raises UserError where it can't train here.
 
-    `train` goes on from `version` with `rows` and leaves in `out` what is to be served: a checkpoint, or an adapter for
-    the version's checkpoint. It returns what is known of the training, with `trained_tokens` if that is. `out` doesn't
-    exist before; a training that was killed begins anew.
+    `train` goes on from `version` with `rows` and leaves in the folder `out`, which isn't there before, what is to be
+    served: a checkpoint, or an adapter for the version's checkpoint. It returns what is known of the training, with
+    `trained_tokens` if that is. A training that was killed begins anew.
     """
 
-    format: str
+    @property
+    def format(self) -> str: ...
 
     def check(self) -> None: ...
 
@@ -77,7 +78,7 @@ class TrlSft:
             **{name: value for name, value in asdict(self).items() if name not in ("format", "seconds")},
             "rate": self.rate or (2e-4 if self.lora else 1e-4),
         }
-        log = out.with_name(f"{out.name}.log")
+        log = out.with_name("training.log")
         await _ended(["-m", "maieutic.improve.sft", json.dumps(spec)], log, self.seconds)
         facts: dict[str, Any] = json.loads((out / "training.json").read_text(encoding="utf-8"))
         return facts

@@ -1,0 +1,78 @@
+"""`maieutic improve`: the closed loop: collect, gate, train, measure, promote or roll back, again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maieutic.cli.options import Json, Quiet
+
+
+def improve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="in-box, or a server that takes adapters.")],
+    env: Annotated[
+        list[str], typer.Option(metavar="SOURCE", help="What to train on; again for what comes next, harder ones last.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all of it goes; the same one again goes on.")],
+    older: Annotated[list[str] | None, typer.Option(metavar="SOURCE", help="What must not get worse.")] = None,
+    held_out: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE", help="What is measured, one for each task file.")
+    ] = None,
+    graph: Annotated[
+        list[str] | None, typer.Option(metavar="SPEC", help="What collects: [LABEL=]GRAPH[?key=value].")
+    ] = None,
+    measured_by: Annotated[str, typer.Option(metavar="SPEC", help="The graph that is measured.")] = "direct",
+    recipe: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="What makes rows: NAME[?key=value]; repeatable.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(metavar="N", help="Rounds at most.")] = 3,
+    samples: Annotated[int, typer.Option(metavar="N", help="Runs of each question that is trained on.")] = 8,
+    questions: Annotated[int, typer.Option(metavar="N", help="Questions that an environment is measured on.")] = 200,
+    k: Annotated[int, typer.Option(metavar="K", help="Samples of each of them, at temperature 1.")] = 4,
+    curriculum: Annotated[
+        str, typer.Option(metavar="WAY", help="threshold: the first below it; edge: the one nearest to a half.")
+    ] = "threshold",
+    threshold: Annotated[float, typer.Option(metavar="SHARE", help="Accuracy at which the next one comes.")] = 0.75,
+    replay: Annotated[float, typer.Option(metavar="SHARE", help="Share of older rows in what is trained on.")] = 0.25,
+    start: Annotated[str, typer.Option(metavar="WHERE", help="Train from the latest weights, or the base.")] = "latest",
+    margin: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="A gain that is enough though it isn't significant.")
+    ] = None,
+    any_difficulty: Annotated[
+        bool, typer.Option("--any-difficulty", help="Keep questions that are always or never solved.")
+    ] = False,
+    lora: Annotated[int | None, typer.Option(metavar="RANK", help="Train an adapter of this rank.")] = None,
+    epochs: Annotated[float, typer.Option(metavar="N", help="How often each row is gone through.")] = 2.0,
+    rate: Annotated[float | None, typer.Option(metavar="X", help="The learning rate.")] = None,
+    batch: Annotated[int, typer.Option(metavar="N", help="Rows a step.")] = 16,
+    context: Annotated[int, typer.Option(metavar="N", help="Tokens of a row at most.")] = 4096,
+    seed: Annotated[int, typer.Option(metavar="N", help="Every seed follows from it.")] = 0,
+    concurrency: Annotated[int, typer.Option(metavar="N", help="Runs under way at once.")] = 32,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Improve a model on its own verified runs."""
+    from maieutic.cli.improving import Wanted, run_improvement
+
+    asked = {
+        "model": model,
+        "sources": tuple(env),
+        "older": tuple(older or ()),
+        "held_out": tuple(held_out or ()),
+        "graphs": tuple(graph or ("direct",)),
+        "measured_by": measured_by,
+        "recipes": tuple(recipe or ("solved",)),
+        "rounds": rounds,
+        "samples": samples,
+        "questions": questions,
+        "k": k,
+        "threshold": threshold,
+        "curriculum": curriculum,
+        "replay": replay,
+        "start": start,
+        "margin": margin,
+        "difficulty": not any_difficulty,
+        "seed": seed,
+    }
+    training = {"lora": lora, "epochs": epochs, "rate": rate, "batch": batch, "context": context}
+    raise typer.Exit(run_improvement(Wanted(asked, training, out, concurrency), json, quiet))

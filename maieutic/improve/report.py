@@ -1,0 +1,136 @@
+"""The report of a loop: what each round collected, kept, dropped and learnt from, and what it came to."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from maieutic.improve import sources
+from maieutic.improve.core import Improvement, Round
+from maieutic.improve.measure import Measured
+from maieutic.stats import Interval
+
+Versions = Sequence[tuple[str, dict[str, Measured]]]
+
+
+def markdown(done: Improvement, command: str) -> str:
+    """The report as Markdown."""
+    parts = ["# Improvement", "", f"`{command}`", ""]
+    parts += [f"In force: version {done.kept.number}, `{done.kept.model}`.", ""]
+    parts += [f"{sentence}\n" for sentence in (done.ended, done.stopped) if sentence]
+    found = versions(done)
+    if found:
+        parts += ["## Accuracy", "", *_accuracy(done, found), ""]
+    for one in done.rounds:
+        parts += [f"## Round {one.number}", "", *_round(one), ""]
+    parts += [
+        "Accuracy (pass@1) is over all samples at temperature 1, pass@k the share of questions that one of k samples "
+        "got right, both with 95 % intervals over questions; tokens are prompt and completion, means a sample. A "
+        "version is kept where it is better on what it was trained for, and significantly worse on no older set, by "
+        "95 % bootstrap intervals of the difference on the same questions. They are not corrected for the number of "
+        "sets or rounds, and the same questions decide every round: measure what is kept on new ones before you say "
+        "how good it is.",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def as_json(done: Improvement, command: str) -> dict[str, Any]:
+    """The same as one JSON object; shares by question are left to the versions' own files."""
+    return {
+        "command": command,
+        "kept": asdict(done.kept),
+        "ended": done.ended,
+        "stopped": done.stopped,
+        "first": None if done.first is None else _figures(done.first),
+        "worst_older": {label: _json(worst(done, measured)) for label, measured in versions(done)},
+        "rounds": [{**asdict(one), "after": None if one.after is None else _figures(one.after)} for one in done.rounds],
+    }
+
+
+def versions(done: Improvement) -> Versions:
+    """Every version that was measured, with a word on what became of it."""
+    found = [] if done.first is None else [("0", done.first)]
+    for one in done.rounds:
+        if one.after:
+            found.append((f"{one.number}{'' if one.decision.promoted else ' (rolled back)'}", one.after))
+    return found
+
+
+def worst(done: Improvement, measured: dict[str, Measured]) -> Interval | None:
+    """The lowest accuracy on older sets; None without any."""
+    found = [one for source in done.plan.kept if (one := measured[source].accuracy) is not None]
+    return min(found, key=lambda one: one.estimate, default=None)
+
+
+def kind(done: Improvement, source: str) -> str:
+    """What a set is measured for."""
+    if source not in done.plan.held:
+        return "older"
+    return f"source {done.plan.held.index(source) + 1}"
+
+
+def _accuracy(done: Improvement, found: Versions) -> list[str]:
+    k = done.plan.k
+    lines = [f"| version | set | | n | greedy | pass@1 | pass@{k} | tokens |", "|---|---|---|---|---|---|---|---|"]
+    for label, measured in found:
+        for source, one in measured.items():
+            cells = [label, f"`{sources.label(source)}`", kind(done, source), f"{one.sampled.n} × {one.sampled.k}"]
+            shares = (one.greedy.accuracy, one.sampled.accuracy, one.sampled.pass_at)
+            cells += ["not scored" if share is None else share.percent() for share in shares]
+            lines.append(f"| {' | '.join([*cells, f'{one.sampled.tokens:,.0f}'])} |")
+    if done.plan.older:
+        told = [(label, worst(done, measured)) for label, measured in found]
+        lines += ["", "Worst accuracy on older sets: " + "; ".join(_worst(label, one) for label, one in told) + "."]
+    return lines
+
+
+def _worst(label: str, found: Interval | None) -> str:
+    return f"version {label} {'not scored' if found is None else found.percent()}"
+
+
+def _round(one: Round) -> list[str]:
+    verdict = "Promoted." if one.decision.promoted else "Rolled back."
+    lines = [f"**{verdict}** {' '.join(one.decision.reasons)}", ""]
+    lines.append(f"- Version {one.collected['version']} collected on `{one.collected['source']}`:")
+    for graph in one.collected["graphs"]:
+        outcomes = ", ".join(f"{n} {outcome.replace('_', ' ')}" for outcome, n in graph["outcomes"].items())
+        failed = f", {graph['failed']} failed" if graph["failed"] else ""
+        lines.append(f"  - `{graph['graph']}`: {graph['runs']} runs ({outcomes}{failed}), {graph['tokens']:,} tokens")
+    lines += [f"- Rows: {line}" for line in _made(one.rows["made"])]
+    lines.append(f"- {one.rows['new']} new rows, and {one.rows['replayed']} older ones among them.")
+    if one.trained is not None:
+        lines.append(f"- Trained from version {one.trained['from']}: {_trained(one.trained)}.")
+    changes = [f"`{sources.label(change.source)}` {change.in_words()}" for change in one.decision.changes]
+    return lines + ([f"- Against the version before: {'; '.join(changes)}."] if changes else [])
+
+
+def _made(made: Iterable[dict[str, Any]]) -> list[str]:
+    lines = []
+    for facts in made:
+        name = f"`{facts['recipe']}` of `{facts['graph']}`"
+        if "why" in facts:
+            lines.append(f"{name}: none. {facts['why']}")
+            continue
+        runs = _counts(facts["runs_dropped"])
+        rows = _counts({**facts["rows_dropped"], "said already": facts["duplicate_rows"]})
+        kept = f"{facts['runs_kept']} of {facts['runs_seen']} runs kept{f' (left out: {runs})' if runs else ''}"
+        lines.append(f"{name}: {kept}; {facts['rows']} rows{f' (left out: {rows})' if rows else ''}")
+    return lines
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {what}" for what, n in sorted(counts.items(), key=lambda item: -item[1]) if n)
+
+
+def _trained(facts: dict[str, Any]) -> str:
+    """What a trainer has told of its training, in its words."""
+    told = [(name.replace("_", " "), value) for name, value in facts.items() if name != "from" and value is not None]
+    return ", ".join(f"{name} {value:,.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in told)
+
+
+def _figures(measured: dict[str, Measured]) -> dict[str, Any]:
+    return {source: {"greedy": asdict(one.greedy), "sampled": asdict(one.sampled)} for source, one in measured.items()}
+
+
+def _json(found: Interval | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found)
