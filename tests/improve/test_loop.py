@@ -1,0 +1,97 @@
+"""The loop: what is kept and what is rolled back, what is trained on, and that whatever is done is done once."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+
+import pytest
+
+from maieutic.errors import UserError
+from maieutic.improve.report import as_json, markdown
+from tests.improve.conftest import World
+
+Make = Callable[..., World]
+NINE, EIGHT = "Answer: 9", "Answer: 8"
+
+
+async def test_a_better_version_is_kept_and_the_next_round_starts_from_it(world: Make) -> None:
+    here = world(EIGHT, NINE)
+    done = await here.run(here.plan(rounds=2, threshold=1.0))
+    first, second = done.rounds
+    assert first.decision.promoted and not second.decision.promoted
+    assert (done.kept.number, here.shelf.up) == (1, [1])
+    assert second.collected["version"] == 1 and second.trained and second.trained["from"] == 1
+    assert "Better on" in first.decision.reasons[0] and "+60.0 points" in first.decision.reasons[0]
+
+
+async def test_what_is_lost_on_older_tasks_rolls_back_a_gain(world: Make) -> None:
+    here = world(EIGHT)
+    done = await here.run(here.plan(older=(here.tasks("older", seven=12, eight=2), here.tasks("other", nine=5))))
+    decision = done.rounds[0].decision
+    assert not decision.promoted and done.kept.number == 0 and here.shelf.up == []
+    assert [change.worse for change in decision.changes] == [False, True, False]
+    assert "**Rolled back.** Worse on" in markdown(done, "command")
+
+
+async def test_only_right_runs_become_rows_and_the_report_says_what_became_of_the_others(world: Make) -> None:
+    here = world(EIGHT)
+    done = await here.run(here.plan())
+    (made,) = done.rounds[0].rows["made"]
+    assert (made["runs_seen"], made["runs_kept"], made["runs_dropped"]["wrong"], made["rows"]) == (40, 8, 32, 4)
+    assert len(here.trainer.rows[0]) == 4 and "32 wrong" in markdown(done, "command")
+
+
+async def test_a_question_that_is_measured_is_never_trained_on(world: Make) -> None:
+    here = world(EIGHT)
+    leak = here.tasks("train", seven=4, eight=16)
+    done = await here.run(here.plan(sources=(leak,), held_out=(leak,)))
+    assert here.trainer.calls == []
+    assert "contaminated" in done.rounds[0].rows["made"][0]["why"]
+
+
+class Killed(BaseException):
+    """What no handler catches."""
+
+
+@pytest.mark.parametrize("at", range(1, 12))
+async def test_killed_at_any_step_it_goes_on_to_the_same_end_and_does_nothing_twice(world: Make, at: int) -> None:
+    whole = world(EIGHT, NINE)
+    plan = whole.plan(rounds=2, threshold=1.0)
+    steps: list[str] = []
+    expected = await whole.run(plan, "whole", on_step=steps.append)
+    assert len(steps) == 11
+    here, begun = world(EIGHT, NINE), []
+
+    def die(step: str) -> None:
+        begun.append(step)
+        if len(begun) == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        await here.run(plan, "killed", on_step=die)
+    again: list[str] = []
+    done = await here.run(plan, "killed", on_step=again.append)
+    assert again == steps[at - 1 :]
+    assert [asdict(one.decision) for one in done.rounds] == [asdict(one.decision) for one in expected.rounds]
+    assert [number for number, _, _ in here.trainer.calls] == [1, 2]
+    assert as_json(await here.run(plan, "killed"), "c") == as_json(done, "c")
+
+
+async def test_it_stops_when_asked_and_goes_on(world: Make) -> None:
+    here, stop = world(EIGHT), asyncio.Event()
+
+    def ask(step: str) -> None:
+        if step.startswith("round 1: collect"):
+            stop.set()
+
+    done = await here.run(here.plan(), on_step=ask, stop=stop)
+    assert done.stopped and done.rounds == () and here.trainer.calls == []
+    assert (await here.run(here.plan())).kept.number == 1
+
+
+async def test_another_plan_is_refused_and_more_rounds_are_not(world: Make) -> None:
+    here = world(NINE, NINE)
+    await here.run(here.plan())
+    with pytest.raises(UserError, match="started with samples 2, and now 3"):
+        await here.run(here.plan(samples=3))
+    assert len((await here.run(here.plan(rounds=2))).rounds) == 2
