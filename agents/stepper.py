@@ -8,6 +8,7 @@ from maieutic.agents.prompts import opening
 from maieutic.context import Context
 from maieutic.tasks.answers import canonical, extract
 from maieutic.tasks.extraction import without_thoughts
+from maieutic.trace.record import Parent
 from maieutic.types import Sampling, ToolCall
 
 LONGEST = 2000  # characters of one step that are kept
@@ -26,14 +27,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stepper:
-    """Takes the next step after `steps` (texts, with what tools said in them). None where it wrote none."""
+    """Takes the next step after `steps` (texts, with what tools said in them), the last of which is `before`'s call.
+    None where it wrote none."""
 
     role: str = "stepper"
     sampling: Sampling = Sampling()
 
-    async def __call__(self, ctx: Context, steps: Sequence[str], notes: str = "") -> Step | None:
+    async def __call__(self, ctx: Context, steps: Sequence[str], notes: str = "", before: str = "") -> Step | None:
         messages = opening(ctx, self.role, steps=numbered(steps), notes=notes or "none")
-        said = await ctx.sample(self.role, messages, tools=ctx.tools, sampling=self.sampling)
+        parents = (Parent(before, "continuation"),) if before else ()
+        said = await ctx.sample(self.role, messages, tools=ctx.tools, sampling=self.sampling, parents=parents)
         thought = without_thoughts(said.text).strip()[:LONGEST]
         if said.completion.tool_calls:
             call = said.completion.tool_calls[0]

@@ -30,30 +30,33 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Arguer:
-    """Argues for a partial solution (role supporter) or against it (role opponent)."""
+    """Argues for a partial solution (role supporter) or against it (role opponent); `of` is the call it ends in."""
 
     role: str
     sampling: Sampling = Sampling(temperature=0.1)
 
-    async def __call__(self, ctx: Context, steps: Sequence[str]) -> Argument:
-        said = await ctx.sample(self.role, opening(ctx, self.role, steps=numbered(steps)), sampling=self.sampling)
+    async def __call__(self, ctx: Context, steps: Sequence[str], of: str = "") -> Argument:
+        messages = opening(ctx, self.role, steps=numbered(steps))
+        parents = (Parent(of, "debate"),) if of else ()
+        said = await ctx.sample(self.role, messages, sampling=self.sampling, parents=parents)
         return Argument(without_thoughts(said.text).strip(), said.call_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Valuer:
     """Reads a partial solution, with the arguments about it where there are some, and gives it one of five statuses,
-    A (solved) to E (lost); None where none can be read."""
+    A (solved) to E (lost); None where none can be read. `of` is the call it ends in."""
 
     role: str = "valuer"
     sampling: Sampling = Sampling(temperature=1.0)
 
     async def __call__(
-        self, ctx: Context, steps: Sequence[str], arguments: Sequence[Argument] = (), notes: str = ""
+        self, ctx: Context, steps: Sequence[str], arguments: Sequence[Argument] = (), notes: str = "", of: str = ""
     ) -> str | None:
         said = "\n\n".join(argument.text for argument in arguments) or "none"
         messages = opening(ctx, self.role, steps=numbered(steps), arguments=said, notes=notes or "none")
-        parents = tuple(Parent(argument.call_id, "debate") for argument in arguments)
+        judged = (Parent(of, "judge"),) if of else ()
+        parents = (*judged, *(Parent(argument.call_id, "debate") for argument in arguments))
         form = "Status: <A, B, C, D or E>"
         reply = await ask(ctx, self.role, messages, read_status, form, sampling=self.sampling, parents=parents)
         ctx.record("verdict", call_id=reply.call_id, status=reply.value)

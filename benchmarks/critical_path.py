@@ -1,6 +1,6 @@
 """Whether graphs keep a model waiting: a run's wall-clock over its critical path, the longest chain of dependent calls.
 
-    python benchmarks/critical_path.py [--rounds 7] [--latency 0.05 0.3] [--graph NAME] [--write]
+    python benchmarks/critical_path.py [--rounds 7] [--latency 0.05 0.3] [--graph NAME] [--control] [--write]
 
 Every shipped graph runs with a scripted model and scripted tools, each call of which takes the same time. The chain
 is read from the trace: a call waits for the calls that it names as its parents, for those before it in its own branch
@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-from critical_path_cases import CASES, TASK, Case, model, tools
+from critical_path_cases import CASES, CONTROL, TASK, Case, model, tools
 
 from maieutic.graphs.registry import SHIPPED, load_graph
 from maieutic.runner import Runner, open_runner
@@ -263,11 +263,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--latency", type=float, nargs="+", default=[0.05, 0.3], metavar="S", help="of a call")
     parser.add_argument("--graph", action="append", choices=SHIPPED, help="this one alone; may be given again")
+    parser.add_argument("--control", action="store_true", help="a graph that has to miss the bound, alone")
     parser.add_argument("--write", action="store_true", help="keep the result in benchmarks/results/")
     options = parser.parse_args()
     for name in set(SHIPPED) - {case.graph for case in CASES}:
         print(f"NOT MEASURED: {name}, which has no case in critical_path_cases.py", file=sys.stderr)
+    if options.write and (options.graph or options.control):
+        parser.error("--write keeps the table of all graphs: leave out --graph and --control")
     cases = [case for case in CASES if not options.graph or case.graph in options.graph]
+    if options.control:
+        cases = [CONTROL]
     all_found = asyncio.run(run(cases, options.rounds, options.latency))
     text = "\n".join(report(all_found, options.rounds, options.latency)) + "\n"
     print(text)

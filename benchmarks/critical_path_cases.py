@@ -9,7 +9,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
+
+from critical_path_control import PATH
 
 from maieutic.llm.scripted import ScriptedModel, decode
 from maieutic.tasks.task import Task
@@ -38,7 +41,8 @@ class Case:
     @property
     def name(self) -> str:
         said = ", ".join(f"{key}={value}" for key, value in self.settings.items())
-        return f"{self.graph}, {said}" if said else self.graph
+        graph = Path(self.graph).stem
+        return f"{graph}, {said}" if said else graph
 
 
 CASES = (
@@ -72,6 +76,7 @@ CASES = (
     Case("tool_loop", tools=("python", "search")),
     Case("tree", {"steps": 3}),
 )
+CONTROL = Case(str(PATH))
 
 
 def tools(latency: float) -> dict[str, Tool]:

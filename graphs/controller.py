@@ -17,6 +17,7 @@ from maieutic.agents.controller import Layout, Turn
 from maieutic.agents.registry import make_agent
 from maieutic.agents.speech import Solution
 from maieutic.context import Context
+from maieutic.errors import ModelError
 from maieutic.graphs.feedback import Feedback, Source, feedback_on
 from maieutic.graphs.graph import GraphSettings, add_node
 from maieutic.trace.record import Parent
@@ -54,20 +55,30 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
     critic = make_agent(settings.critic)
 
     async def lay_out(state: State, ctx: Context) -> dict[str, Any]:
-        before = None
+        before, turn = None, state.get("turn", 0) + 1
         if "layout" in state:
             layout, work = ctx.recall(state["layout"], Layout), ctx.recall(state["work"], Solution)
             before = Turn(layout, work, ctx.recall(state["feedback"], Feedback).text)
-        made: Layout = await controller(ctx, before)
-        return {"layout": ctx.keep(made), "turn": state.get("turn", 0) + 1}
+        try:
+            made: Layout = await controller(ctx, before)
+        except ModelError as error:
+            if "work" in state:
+                raise
+            ctx.record("error", error=f"{type(error).__name__}: {error}")  # the worker can do without
+            return {"turn": turn}
+        return {"layout": ctx.keep(made), "turn": turn}
 
     async def execute(state: State, ctx: Context) -> dict[str, Any]:
-        layout = ctx.recall(state["layout"], Layout)
+        layout = ctx.recall(state["layout"], Layout) if "layout" in state else None
+        plan, parents = "none", tuple[Parent, ...]()
+        if layout is not None:
+            plan, parents = layout.text or "none", (Parent(layout.call_id, "peer"),)
         async with ctx.fork(f"turn-{state['turn']}") as branch:
-            work: Solution = await worker(branch, layout.text or "none", (Parent(layout.call_id, "peer"),))
+            work: Solution = await worker(branch, plan, parents)
             heard = await feedback_on(branch, work, branch.branch.session.results, settings.feedback, critic)
-        ctx.record("label", of=layout.call_id, name="worker", value=heard.passed, source=settings.feedback)
-        if work.answer is not None or ctx.run.best is None:
+        if layout is not None:
+            ctx.record("label", of=layout.call_id, name="worker", value=heard.passed, source=settings.feedback)
+        if work.answer is not None or "work" not in state:
             ctx.propose(work.proposal)
         return {"work": ctx.keep(work), "feedback": ctx.keep(heard), "failed": heard.passed is False}
 

@@ -24,6 +24,7 @@ from maieutic.graphs.learning import drawn, noted, recalled
 from maieutic.graphs.puct import most_visited, surprise
 from maieutic.graphs.treesearch import Search, proposal_of, success_of, texts
 from maieutic.memory.lessons import Lessons
+from maieutic.trace.record import Parent
 from maieutic.types import Outcome, Sampling
 
 STEPS = 128
@@ -108,7 +109,8 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
         if tree.root.answer is not None:
             ctx.propose(proposal_of(tree.root))
         elif tree.best is None:
-            solution = await finisher(ctx, "\n\n".join(texts(tree.root)) or "none")
+            before = (Parent(tree.root.call_id, "continuation"),) if tree.root.call_id else ()
+            solution = await finisher(ctx, "\n\n".join(texts(tree.root)) or "none", before)
             ctx.propose(solution.proposal)
         return {}
 

@@ -77,7 +77,7 @@ class Search:
         """
         shown = texts(node)
         names = [f"{node.id}-step-{i}" for i in range(1, self._rules.samples + 1)]
-        steps = await tolerant(ctx, names, lambda branch: self._stepper(branch, shown, self.notes))
+        steps = await tolerant(ctx, names, lambda branch: self._stepper(branch, shown, self.notes, node.call_id))
         node.expanded = True
         read = [step for step in steps if step is not None]
         counts = Counter(step.key for step in read)
@@ -116,9 +116,13 @@ class Search:
         arguments: list[Argument] = []
         if rules.debate:
             sides = dict(zip((f"{node.id}-for", f"{node.id}-against"), self._arguers, strict=True))
-            arguments = await tolerant(ctx, list(sides), lambda branch: sides[_name(branch)](branch, shown))
+            arguments = await tolerant(
+                ctx, list(sides), lambda branch: sides[_name(branch)](branch, shown, node.call_id)
+            )
         names = [f"{node.id}-value-{i}" for i in range(1, rules.judges + 1)]
-        said = await tolerant(ctx, names, lambda branch: self._valuer(branch, shown, arguments, self.notes))
+        said = await tolerant(
+            ctx, names, lambda branch: self._valuer(branch, shown, arguments, self.notes, node.call_id)
+        )
         read = [status for status in said if status is not None]
         mapped = [MAPPINGS[rules.mapping][STATUSES.index(status)] for status in read]
         node.value = sum(mapped) / len(mapped) if mapped else None

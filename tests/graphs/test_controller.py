@@ -2,7 +2,7 @@
 
 import pytest
 
-from maieutic.errors import UserError
+from maieutic.errors import ModelError, UserError
 from maieutic.llm.scripted import ScriptedModel, call_tool
 from maieutic.runner import Result
 from maieutic.tasks.task import Task
@@ -48,6 +48,25 @@ async def test_what_failed_goes_back_to_the_controller(ask: Ask) -> None:
     again = str(controller.requests[1].messages[1]["content"])
     assert PLAN in again and "a is too large" in again and "The last call of add failed" in again
     assert [event.fields["value"] for event in recorded(result).events_of("label")] == [False, True]
+
+
+async def test_where_the_first_plan_fails_the_worker_works_without_one(ask: Ask) -> None:
+    controller, worker = ScriptedModel(ModelError("gone")), ScriptedModel("Answer: 7")
+    result = await ask(controller, "controller", models={"worker": worker})
+    assert (result.answer, result.partial) == ("7", False)
+    assert str(worker.requests[0].messages[1]["content"]).endswith("Plan:\nnone")
+    run = recorded(result)
+    assert [event.fields["error"] for event in run.events_of("error")] == ["ModelError: gone"]
+    assert [(call.role, call.parents) for call in run.calls] == [("controller", ()), ("worker", ())]
+    assert not run.events_of("label")
+
+
+async def test_after_a_plan_that_failed_and_work_that_failed_a_plan_is_asked_for_anew(ask: Ask) -> None:
+    controller = ScriptedModel([ModelError("gone"), PLAN])
+    worker = ScriptedModel(["I can't.", "Answer: 7"])
+    result = await ask(controller, "controller", models={"worker": worker})
+    assert (result.answer, result.partial, len(controller.requests)) == ("7", False, 2)
+    assert PLAN in str(worker.requests[1].messages[1]["content"])
 
 
 async def test_turns_bound_the_loop(ask: Ask) -> None:

@@ -114,10 +114,25 @@ async def test_a_debate_is_held_side_by_side_and_then_judged(ask: Ask) -> None:
     valued = next(r for r in model.requests if "say how it stands" in str(r.messages[0]["content"]))
     assert str(valued.messages[1]["content"]).endswith("It holds.\n\nIt does not.")
     parents = [p.type for call in recorded(result).calls if call.role == "valuer" for p in call.parents]
-    assert parents == ["debate"] * 6
+    assert parents == ["judge", "debate", "debate"] * 3
     alone = Roles(two_ways, fair)
     await ask(ScriptedModel(alone), "tree", graph_settings={**SMALL, "debate": False, "evaluations": 1, "steps": 1})
     assert alone.asked[4:5] == ["value"] and "for" not in alone.asked
+
+
+async def test_every_call_names_the_step_it_begins_from(ask: Ask) -> None:
+    roles = Roles(lambda shown, n: f"Thought {len(shown)} {n % 2}.", lambda _: "Status: C", finish="Answer: 7")
+    run = recorded(await ask(ScriptedModel(roles), "tree", graph_settings={**SMALL, "steps": 2}))
+    of_node = {node.id: node.call_id for node in tree_of(run).values()}
+    types = {"stepper": "continuation", "supporter": "debate", "opponent": "debate", "valuer": "judge"}
+    calls = [call for call in run.calls if call.role in types]
+    assert {call.role for call in calls} == set(types)
+    for call in calls:
+        step = of_node[call.branch.split("-")[0]]
+        assert (call.parents[0].call_id, call.parents[0].type) == (step, types[call.role]) if step else not call.parents
+    taken = [event.fields["call_id"] for event in run.events_of("tree") if event.fields["committed"]]
+    (finish,) = [call for call in run.calls if call.role == "executor"]
+    assert [(p.call_id, p.type) for p in finish.parents] == [(taken[-1], "continuation")]
 
 
 @pytest.mark.parametrize("failing", [ModelError("gone"), "I can't say."])

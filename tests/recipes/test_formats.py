@@ -315,6 +315,15 @@ def test_atif_tells_the_way_to_the_answer_and_embeds_the_rest(tmp_path: Path) ->
     assert (row["extra"]["maieutic"]["outcome"], row["extra"]["maieutic"]["group"]) == ("correct", "g1")
 
 
+def test_atif_keeps_ways_that_fork_apart(tmp_path: Path) -> None:
+    """A search goes on from one step in several ways; told in a row, they would be one solution that was never made."""
+    ways = [call("r1", "b", (3, 4), (5,), after="a", text="5"), call("r1", "c", (3, 4), (6,), after="a", text="6")]
+    [row], _ = rows("atif", record(tmp_path, [call("r1", "a", text="So."), *ways]))
+    told = [[s["message"] for s in one["steps"] if s.get("llm_call_count")] for one in row["subagent_trajectories"]]
+    assert told == [["So.", "5"]]
+    assert row["steps"][-1]["message"] == "6"
+
+
 def test_atif_keeps_arguments_that_are_no_object_as_they_were_written(tmp_path: Path) -> None:
     bad = call("r1", "a", tool_calls=(ToolCall("t1", "python", "{code"),), finish_reason="tool_calls")
     [row], _ = rows("atif", record(tmp_path, [bad]))

@@ -61,12 +61,15 @@ def trajectory_of(run: RunRecord, calls: tuple[CallRecord, ...]) -> Row:
 
 
 def _threads(calls: tuple[CallRecord, ...]) -> list[list[CallRecord]]:
-    """The run's conversations: each call joins the one that it continues."""
+    """The run's conversations: each call joins the one whose last call it continues; a second continuation of the same
+    call, as a search makes them, begins one of its own."""
     threads: list[list[CallRecord]] = []
     of: dict[str, list[CallRecord]] = {}
     for call in calls:
-        before = next((of[p.call_id] for p in call.parents if p.type == "continuation" and p.call_id in of), None)
-        thread = before if before is not None and before[-1].role == call.role else None
+        continued = [p.call_id for p in call.parents if p.type == "continuation" and p.call_id in of]
+        thread = of[continued[0]] if continued else None
+        if thread is not None and (thread[-1].call_id, thread[-1].role) != (continued[0], call.role):
+            thread = None
         if thread is None:
             thread = []
             threads.append(thread)
