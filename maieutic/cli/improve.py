@@ -41,6 +41,7 @@ def improve(
     any_difficulty: Annotated[
         bool, typer.Option("--any-difficulty", help="Keep questions that are always or never solved.")
     ] = False,
+    no_gate: Annotated[bool, typer.Option("--no-gate", help="Train on rows as the recipes give them.")] = False,
     lora: Annotated[int | None, typer.Option(metavar="RANK", help="Train an adapter of this rank.")] = None,
     epochs: Annotated[float, typer.Option(metavar="N", help="How often each row is gone through.")] = 2.0,
     rate: Annotated[float | None, typer.Option(metavar="X", help="The learning rate.")] = None,
@@ -72,6 +73,7 @@ def improve(
         "start": start,
         "margin": margin,
         "difficulty": not any_difficulty,
+        "gate": not no_gate,
         "seed": seed,
     }
     training = {"lora": lora, "epochs": epochs, "rate": rate, "batch": batch, "context": context}

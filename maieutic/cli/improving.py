@@ -85,6 +85,8 @@ def _command(wanted: Wanted) -> str:
                 words += [f"--{_MANY[name]}", one]
         elif name == "difficulty":
             words += [] if value else ["--any-difficulty"]
+        elif name == "gate":
+            words += [] if value else ["--no-gate"]
         elif name != "model" and value != defaults[name]:
             words += [f"--{name.replace('_', '-')}", str(value)]
     trained = {name: field.default for name, field in TrlSft.__dataclass_fields__.items()}

@@ -271,6 +271,15 @@ class _Loop:
 def _rules(plan: Plan, version: Version) -> Rules:
     """The gate's rules. What is measured is looked for in the rows unless no question of it can be there: a template's
     questions share so many words that looking for them would leave out others that only sound alike."""
-    against = tuple((sources.label(source), source) for source in plan.sets if not sources.disjoint(source))
     decoder(version.checkpoint)  # a tokenizer that can't be had is better found out about now
+    if not plan.gate:
+        return Rules(
+            near=None,
+            difficulty=None,
+            endings=False,
+            secrets=False,
+            personal=False,
+            tokenizer=version.checkpoint,
+        )
+    against = tuple((sources.label(source), source) for source in plan.sets if not sources.disjoint(source))
     return Rules(against, difficulty=(0.0, 1.0) if plan.difficulty else None, tokenizer=version.checkpoint)

@@ -30,7 +30,7 @@ class Plan:
     by all `recipes` ("NAME?key=value"). `replay` is the share of a round's rows that is older. A round goes on from the
     latest weights on its own rows; with `start` "base" always from the first ones, on the rows of all rounds (ReST-EM,
     Singh et al. 2024, arXiv 2312.06585). `margin` is the gain that is enough though it isn't significant, None where
-    none is. `difficulty` leaves out what is always or never solved.
+    none is. `difficulty` leaves out what is always or never solved; without `gate` rows pass as the recipes give them.
     """
 
     model: str
@@ -50,6 +50,7 @@ class Plan:
     start: Start = "latest"
     margin: float | None = None
     difficulty: bool = True
+    gate: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,0 +1,173 @@
+"""Whether the loop makes the in-box model better: three rounds, what its parts are worth, and the same compute spent on
+the data that the model was made of.
+
+    python benchmarks/improve.py --out DIR [--n 600] [--only NAME …] [--write]
+
+Every loop trains on sums of four numbers of two digits and rehearses two older kinds; all loops see the same questions
+with the same seeds. What they kept is then measured on questions that no loop has seen: of the level it was trained on,
+of the next one, of the older ones, and of one that no loop trains on or rehearses. The two sides that make no runs of
+their own train on as many worked solutions as the plain loop's compute buys: 6 operations a parameter for a token that
+is trained on, 2 for one that is sampled; what measuring costs is counted for no side. A second start with the same DIR
+goes on.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from improve_data import KINDS, write_rows
+from improve_report import FRESH, WAYS, Side, markdown
+
+from maieutic.evals import evaluate
+from maieutic.evals.plan import Contender
+from maieutic.improve.core import Improvement, improve
+from maieutic.improve.plan import Plan
+from maieutic.improve.trainer import TrlSft
+from maieutic.improve.version import InBoxShelf, Version
+from maieutic.llm.in_box.model import WEIGHTS
+
+RESULTS = Path(__file__).parent / "results" / "improve.md"
+SEED, FRESH_SEED, SAMPLES = 11, 1001, 4
+TRAINER = TrlSft(epochs=3.0, rate=3e-4, threads=1)
+SHELF = InBoxShelf(WEIGHTS)
+OLDER = ("older: 3 terms", "older: legs of 3 animals")
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop: what it is, and what is other in its plan than in the plain loop's."""
+
+    about: str
+    other: dict[str, Any] = field(default_factory=dict)
+
+
+LOOPS = {
+    "loop": Loop("own right solutions, gated, a quarter of the rows older"),
+    "no verifier": Loop("rows of all runs, right or wrong", {"recipes": ("runs",), "difficulty": False}),
+    "no gate": Loop("the same without the gate", {"gate": False}),
+    "no replay": Loop("the same without older rows", {"replay": 0.0}),
+}
+DATA = {"worked": "worked solutions of the same levels", "original": "more of the mixture that version 0 was made of"}
+
+
+def main() -> None:
+    """Run what is asked for, print and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="keep everything here")
+    parser.add_argument("--n", type=int, default=600, help="questions of each kind that is measured")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", action="append", choices=[*LOOPS, *DATA], help="these sides alone, and version 0")
+    parser.add_argument("--write", action="store_true", help="write results/improve.md and its JSON")
+    asked = parser.parse_args()
+    out = asked.out.resolve()
+    sides = [Side("version 0", "the model as it ships", str(WEIGHTS), {})]
+    for name in asked.only or [*LOOPS, *DATA]:
+        sides += loop(name, out, asked.rounds) if name in LOOPS else [trained_on(name, out)]
+    for side in sides:
+        asyncio.run(measured(side, out, asked.n))
+    command = f"python benchmarks/improve.py --out DIR --n {asked.n} --rounds {asked.rounds}"
+    text = markdown(sides, command)
+    print(text)
+    if asked.write:
+        RESULTS.write_text(text)
+        RESULTS.with_suffix(".json").write_text(json.dumps([side.as_json() for side in sides], indent=1) + "\n")
+
+
+def plan(name: str, rounds: int) -> Plan:
+    asked: dict[str, Any] = {
+        "model": "in-box",
+        "sources": (_seeded("trained: 4 terms", SEED, "train", 800),),
+        "older": tuple(_seeded(label, SEED + 1, "dev", 100) for label in OLDER),
+        "rounds": rounds,
+        "samples": 4,
+        "questions": 100,
+        "k": SAMPLES,
+        "threshold": 1.0,
+        "margin": 0.01,
+        "seed": SEED,
+    }
+    return Plan(**{**asked, **LOOPS[name].other})
+
+
+def loop(name: str, out: Path, rounds: int) -> Iterator[Side]:
+    """Go round, and give what was kept after each round of the plain loop, of others what was kept at last."""
+    done = asyncio.run(improve(plan(name, rounds), out / name.replace(" ", "-"), TRAINER, SHELF, concurrency=64))
+    if done.stopped:
+        raise SystemExit(f"{name} was stopped: {done.stopped}")
+    kept = SHELF.first()
+    for one in done.rounds:
+        if one.decision.promoted:
+            kept = _version(done, one.number)
+        if name == "loop" or one is done.rounds[-1]:
+            label = f"{name}, {one.number} round{'s' if one.number > 1 else ''}"
+            yield Side(label, LOOPS[name].about, kept.checkpoint, _facts(done, one.number))
+
+
+def trained_on(name: str, out: Path) -> Side:
+    """Version 0 trained on new worked solutions, for the compute of the plain loop, which has to have run."""
+    spent = json.loads((out / "loop" / "spent.json").read_text())
+    folder = out / name
+    tokens = round(spent["operations"] / 6)
+    if not folder.exists():
+        rows, work = out / f"{name}.jsonl", out / f"{name}.part"
+        written = write_rows(KINDS[name], tokens, rows, SEED)
+        shutil.rmtree(work, ignore_errors=True)
+        trainer = TrlSft(epochs=1.0, rate=TRAINER.rate, threads=TRAINER.threads)
+        facts = asyncio.run(trainer.train(SHELF.first(), rows, work, SEED))
+        (work / "facts.json").write_text(json.dumps({**facts, "written": written}))
+        os.replace(work, folder)
+    SHELF.publish(1, folder)
+    facts = json.loads((folder / "facts.json").read_text())
+    return Side(name, DATA[name], str(folder), {"rows": facts["rows"], "trained": facts["tokens"], "sampled": 0})
+
+
+async def measured(side: Side, out: Path, n: int) -> None:
+    """Fill in how the side fares on each kind of fresh questions, greedily and at temperature 1."""
+    for way, sampling in WAYS.items():
+        found = await evaluate(
+            [_seeded(label, FRESH_SEED, "test", n) for label in FRESH],
+            [Contender(way, "direct", sampling=sampling)],
+            [f"in-box@{side.checkpoint}"],
+            out=out / "fresh" / way.replace(" ", "-"),
+            samples=1 if way == "greedy" else SAMPLES,
+            seed=FRESH_SEED,
+            concurrency=64,
+        )
+        for label, row in zip(FRESH, found.rows, strict=True):
+            side.attempts[label, way] = row.attempts
+
+
+def _seeded(label: str, seed: int, split: str, n: int) -> str:
+    return f"{FRESH[label]}&seed={seed}&split={split}&n={n}"
+
+
+def _version(done: Improvement, number: int) -> Version:
+    return SHELF.publish(number, done.out / "rounds" / f"{number:02}" / "model")
+
+
+def _facts(done: Improvement, rounds: int) -> dict[str, Any]:
+    """What so many rounds have spent: rows and tokens trained on (each as often as it was seen), tokens sampled."""
+    trained = [one.trained for one in done.rounds[:rounds] if one.trained]
+    tokens = sum(facts["tokens"] * facts["epochs"] for facts in trained)
+    sampled = sum(graph["tokens"] for one in done.rounds[:rounds] for graph in one.collected["graphs"])
+    rehearsed = json.loads((done.out / "rehearsal" / "rehearsed.json").read_text()) if done.plan.replay else {}
+    sampled += rehearsed.get("tokens", 0)
+    spent = {
+        "rows": sum(facts["rows"] for facts in trained),
+        "trained": round(tokens),
+        "sampled": sampled,
+        "operations": 6 * tokens + 2 * sampled,
+        "promoted": [one.decision.promoted for one in done.rounds[:rounds]],
+    }
+    (done.out / "spent.json").write_text(json.dumps(spent))
+    return spent
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What `improve.py` has found, as tables: accuracy with intervals, and differences from version 0, in pairs."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from maieutic.evals.items import Attempt, figures, grouped
+from maieutic.stats import Interval, paired_bootstrap
+from maieutic.types import Sampling
+
+CHAIN = "env:rg/chain_sum?min_terms={0}&max_terms={0}&min_digits=2&max_digits=2"
+FRESH = {
+    "trained: 4 terms": CHAIN.format(4),
+    "next: 5 terms": CHAIN.format(5),
+    "older: 3 terms": CHAIN.format(3),
+    "older: legs of 3 animals": "env:rg/leg_counting?min_animals=3&max_animals=3&max_instances=9",
+    "untouched: products": "env:rg/products?min_terms=2&max_terms=2&min_digits=2&max_digits=2",
+}
+WAYS = {"T 1": Sampling(temperature=1.0), "greedy": Sampling(temperature=0.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Weights that are compared, and what they took. `attempts` are by kind of question and way of sampling."""
+
+    label: str
+    about: str
+    checkpoint: str
+    spent: dict[str, Any]
+    attempts: dict[tuple[str, str], tuple[Attempt, ...]] = field(default_factory=dict)
+
+    def shares(self, kind: str, way: str) -> dict[str, float]:
+        """How many of a question's attempts were right, by question."""
+        groups = grouped(self.attempts[kind, way])
+        return {task: sum(one.right for one in group) / len(group) for task, group in groups.items()}
+
+    def as_json(self) -> dict[str, Any]:
+        found = [
+            {"kind": kind, "way": way, **asdict(figures(attempts))} for (kind, way), attempts in self.attempts.items()
+        ]
+        return {"label": self.label, "about": self.about, "spent": self.spent, "figures": found}
+
+
+def less(first: Side, second: Side, kind: str, way: str) -> Interval:
+    """The second's accuracy less the first's over the same questions, with its bootstrap interval."""
+    one, other = first.shares(kind, way), second.shares(kind, way)
+    return paired_bootstrap([one[task] for task in one], [other[task] for task in one])
+
+
+def markdown(sides: Sequence[Side], command: str) -> str:
+    """All tables, the first side being what the others are compared with."""
+    parts = ["# The loop on the in-box model", "", f"`{command}`", "", *_sides(sides)]
+    for kind in FRESH:
+        parts += ["", f"## {kind[0].upper()}{kind[1:]}", "", *_table(sides, kind)]
+    ways = " and ".join(WAYS)
+    parts += [
+        "",
+        f"Accuracy with 95 % intervals over questions ({ways}); pass@4 is of the samples at temperature 1. Differences "
+        f"are points from {sides[0].label} on the same questions, with 95 % bootstrap intervals; they are not "
+        "corrected for their number. Each side is one training with one seed: what another seed would bring is not in "
+        "the intervals.",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _sides(sides: Sequence[Side]) -> list[str]:
+    lines = ["| side | | rows | tokens trained on | tokens sampled | kept |", "|---|---|---|---|---|---|"]
+    for side in sides:
+        spent = side.spent
+        counts = " | ".join(f"{spent[name]:,}" if name in spent else "" for name in ("rows", "trained", "sampled"))
+        kept = ", ".join("yes" if one else "no" for one in spent.get("promoted", ()))
+        lines.append(f"| {side.label} | {side.about} | {counts} | {kept} |")
+    return lines
+
+
+def _table(sides: Sequence[Side], kind: str) -> list[str]:
+    head = "| side | n | T 1 | less version 0 | pass@4 | greedy | less version 0 | tokens |"
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    for side in sides:
+        sampled, greedy = (figures(side.attempts[kind, way]) for way in ("T 1", "greedy"))
+        cells = [side.label, str(sampled.n)]
+        cells += [_share(sampled.accuracy), _less(sides[0], side, kind, "T 1"), _share(sampled.pass_at)]
+        cells += [_share(greedy.accuracy), _less(sides[0], side, kind, "greedy"), f"{sampled.tokens:.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _share(found: Interval | None) -> str:
+    return found.percent() if found else ""
+
+
+def _less(first: Side, side: Side, kind: str, way: str) -> str:
+    if side is first:
+        return ""
+    found = less(first, side, kind, way)
+    return f"{100 * found.estimate:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
