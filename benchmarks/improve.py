@@ -36,7 +36,10 @@ RESULTS = Path(__file__).parent / "results" / "improve.md"
 SEED, FRESH_SEED, SAMPLES = 11, 1001, 4
 TRAINER = TrlSft(epochs=3.0, rate=3e-4, threads=1)
 SHELF = InBoxShelf(WEIGHTS)
-OLDER = ("older: 3 terms", "older: legs of 3 animals")
+OLDER = (
+    "env:rg/chain_sum?min_terms=3&max_terms=3&min_digits=2&max_digits=2",
+    "env:rg/leg_counting?min_animals=3&max_animals=3&max_instances=9",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,12 @@ def main() -> None:
 def plan(name: str, rounds: int) -> Plan:
     asked: dict[str, Any] = {
         "model": "in-box",
-        "sources": (_seeded("trained: 4 terms", SEED, "train", 800),),
-        "older": tuple(_seeded(label, SEED + 1, "dev", 100) for label in OLDER),
+        "sources": (_seeded(FRESH["trained: 4 terms"], SEED, "train", 600),),
+        "older": tuple(_seeded(source, SEED + 1, "dev", 100) for source in OLDER),
         "rounds": rounds,
         "samples": 4,
         "questions": 100,
-        "k": SAMPLES,
+        "k": 2,
         "threshold": 1.0,
         "margin": 0.01,
         "seed": SEED,
@@ -131,7 +134,7 @@ async def measured(side: Side, out: Path, n: int) -> None:
     """Fill in how the side fares on each kind of fresh questions, greedily and at temperature 1."""
     for way, sampling in WAYS.items():
         found = await evaluate(
-            [_seeded(label, FRESH_SEED, "test", n) for label in FRESH],
+            [_seeded(source, FRESH_SEED, "test", n) for source in FRESH.values()],
             [Contender(way, "direct", sampling=sampling)],
             [f"in-box@{side.checkpoint}"],
             out=out / "fresh" / way.replace(" ", "-"),
@@ -143,8 +146,8 @@ async def measured(side: Side, out: Path, n: int) -> None:
             side.attempts[label, way] = row.attempts
 
 
-def _seeded(label: str, seed: int, split: str, n: int) -> str:
-    return f"{FRESH[label]}&seed={seed}&split={split}&n={n}"
+def _seeded(source: str, seed: int, split: str, n: int) -> str:
+    return f"{source}&seed={seed}&split={split}&n={n}"
 
 
 def _version(done: Improvement, number: int) -> Version:

@@ -12,7 +12,6 @@ CHAIN = "env:rg/chain_sum?min_terms={0}&max_terms={0}&min_digits=2&max_digits=2"
 FRESH = {
     "trained: 4 terms": CHAIN.format(4),
     "next: 5 terms": CHAIN.format(5),
-    "older: 3 terms": CHAIN.format(3),
     "older: legs of 3 animals": "env:rg/leg_counting?min_animals=3&max_animals=3&max_instances=9",
     "untouched: products": "env:rg/products?min_terms=2&max_terms=2&min_digits=2&max_digits=2",
 }
