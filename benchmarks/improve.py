@@ -3,12 +3,12 @@ the data that the model was made of.
 
     python benchmarks/improve.py --out DIR [--n 600] [--only NAME …] [--write]
 
-Every loop trains on sums of four numbers of two digits and rehearses two older kinds; all loops see the same questions
-with the same seeds. What they kept is then measured on questions that no loop has seen: of the level it was trained on,
-of the next one, of the older ones, and of one that no loop trains on or rehearses. The two sides that make no runs of
-their own train on as many worked solutions as the plain loop's compute buys: 6 operations a parameter for a token that
-is trained on, 2 for one that is sampled; what measuring costs is counted for no side. A second start with the same DIR
-goes on.
+Every loop trains on sums of four numbers of two digits and rehearses two older kinds. All loops see the same questions
+with the same seeds; those that leave a part out or add one take the first round's runs from the plain one, and go round
+twice. What was kept is then measured on questions that no loop has seen: of the level it was trained on, of the next
+one, of an older kind, and of one that no loop trains on or rehearses. The two sides that make no runs of their own train
+on as many worked solutions as the plain loop's compute buys: 6 operations a parameter for a token that is trained on, 2
+for one that is sampled; what measuring costs is counted for no side. A second start with the same DIR goes on.
 """
 
 import argparse
@@ -27,9 +27,9 @@ from improve_report import FRESH, WAYS, Side, markdown
 from maieutic.evals import evaluate
 from maieutic.evals.plan import Contender
 from maieutic.improve.core import Improvement, improve
-from maieutic.improve.plan import Plan
+from maieutic.improve.plan import Plan, settle
 from maieutic.improve.trainer import TrlSft
-from maieutic.improve.version import InBoxShelf, Version
+from maieutic.improve.version import InBoxShelf
 from maieutic.llm.in_box.model import WEIGHTS
 
 RESULTS = Path(__file__).parent / "results" / "improve.md"
@@ -44,14 +44,15 @@ OLDER = (
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A loop: what it is, and what is other in its plan than in the plain loop's."""
+    """A loop: what it is, what is other in its plan than in the plain loop's, and after which rounds it is measured."""
 
     about: str
     other: dict[str, Any] = field(default_factory=dict)
+    rounds: tuple[int, ...] = (2,)
 
 
 LOOPS = {
-    "loop": Loop("own right solutions, gated, a quarter of the rows older"),
+    "loop": Loop("own right solutions, gated, a quarter of the rows older", {}, (2, 3)),
     "no verifier": Loop("rows of all runs, right or wrong", {"recipes": ("runs",), "difficulty": False}),
     "no gate": Loop("the same without the gate", {"gate": False}),
     "no replay": Loop("the same without older rows", {"replay": 0.0}),
@@ -64,17 +65,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="keep everything here")
     parser.add_argument("--n", type=int, default=600, help="questions of each kind that is measured")
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", choices=[*LOOPS, *DATA], help="these sides alone, and version 0")
     parser.add_argument("--write", action="store_true", help="write results/improve.md and its JSON")
     asked = parser.parse_args()
     out = asked.out.resolve()
     sides = [Side("version 0", "the model as it ships", str(WEIGHTS), {})]
     for name in asked.only or [*LOOPS, *DATA]:
-        sides += loop(name, out, asked.rounds) if name in LOOPS else [trained_on(name, out)]
+        sides += loop(name, out) if name in LOOPS else [trained_on(name, out)]
     for side in sides:
         asyncio.run(measured(side, out, asked.n))
-    command = f"python benchmarks/improve.py --out DIR --n {asked.n} --rounds {asked.rounds}"
+    command = f"python benchmarks/improve.py --out DIR --n {asked.n}"
     text = markdown(sides, command)
     print(text)
     if asked.write:
@@ -82,12 +82,12 @@ def main() -> None:
         RESULTS.with_suffix(".json").write_text(json.dumps([side.as_json() for side in sides], indent=1) + "\n")
 
 
-def plan(name: str, rounds: int) -> Plan:
+def plan(name: str) -> Plan:
     asked: dict[str, Any] = {
         "model": "in-box",
         "sources": (_seeded(FRESH["trained: 4 terms"], SEED, "train", 600),),
         "older": tuple(_seeded(source, SEED + 1, "dev", 100) for source in OLDER),
-        "rounds": rounds,
+        "rounds": max(LOOPS[name].rounds),
         "samples": 4,
         "questions": 100,
         "k": 2,
@@ -98,18 +98,36 @@ def plan(name: str, rounds: int) -> Plan:
     return Plan(**{**asked, **LOOPS[name].other})
 
 
-def loop(name: str, out: Path, rounds: int) -> Iterator[Side]:
-    """Go round, and give what was kept after each round of the plain loop, of others what was kept at last."""
-    done = asyncio.run(improve(plan(name, rounds), out / name.replace(" ", "-"), TRAINER, SHELF, concurrency=64))
+def loop(name: str, out: Path) -> Iterator[Side]:
+    """Go round, and give what was in force after each of the rounds that are to be measured."""
+    folder = out / name.replace(" ", "-")
+    if name != "loop" and not folder.exists():
+        begin(name, out / "loop", folder)
+    done = asyncio.run(improve(plan(name), folder, TRAINER, SHELF, concurrency=64))
     if done.stopped:
         raise SystemExit(f"{name} was stopped: {done.stopped}")
     kept = SHELF.first()
     for one in done.rounds:
         if one.decision.promoted:
-            kept = _version(done, one.number)
-        if name == "loop" or one is done.rounds[-1]:
-            label = f"{name}, {one.number} round{'s' if one.number > 1 else ''}"
-            yield Side(label, LOOPS[name].about, kept.checkpoint, _facts(done, one.number))
+            kept = SHELF.publish(one.number, done.out / "rounds" / f"{one.number:02}" / "model")
+        if one.number in LOOPS[name].rounds:
+            spent = _spent(done, one.number)
+            label, main = f"{name}, {one.number} rounds", one.number == 3
+            yield Side(label, LOOPS[name].about, kept.checkpoint, spent, main=main)
+
+
+def begin(name: str, plain: Path, folder: Path) -> None:
+    """A loop with the plain one's first measuring and first runs: with the same seeds it would make the same ones."""
+    work = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    settle(work, plan(name), repr(TRAINER))
+    shutil.copytree(plain / "versions" / "00", work / "versions" / "00")
+    if plan(name).replay:
+        shutil.copytree(plain / "rehearsal", work / "rehearsal")
+    shutil.copytree(plain / "rounds" / "01" / "collect", work / "rounds" / "01" / "collect")
+    shutil.copy(plain / "rounds" / "01" / "collected.json", work / "rounds" / "01")
+    os.replace(work, folder)
 
 
 def trained_on(name: str, out: Path) -> Side:
@@ -131,14 +149,16 @@ def trained_on(name: str, out: Path) -> Side:
 
 
 async def measured(side: Side, out: Path, n: int) -> None:
-    """Fill in how the side fares on each kind of fresh questions, greedily and at temperature 1."""
+    """Fill in how the side fares on each kind of fresh questions, greedily and at temperature 1; what isn't a main side
+    is asked half of the questions, half as often."""
     for way, sampling in WAYS.items():
         found = await evaluate(
             [_seeded(source, FRESH_SEED, "test", n) for source in FRESH.values()],
             [Contender(way, "direct", sampling=sampling)],
             [f"in-box@{side.checkpoint}"],
-            out=out / "fresh" / way.replace(" ", "-"),
-            samples=1 if way == "greedy" else SAMPLES,
+            out=out / "fresh" / way.replace(" ", "-") / ("main" if side.main else "other"),
+            samples=1 if way == "greedy" else SAMPLES if side.main else SAMPLES // 2,
+            limit=None if side.main else n // 2,
             seed=FRESH_SEED,
             concurrency=64,
         )
@@ -150,11 +170,7 @@ def _seeded(source: str, seed: int, split: str, n: int) -> str:
     return f"{source}&seed={seed}&split={split}&n={n}"
 
 
-def _version(done: Improvement, number: int) -> Version:
-    return SHELF.publish(number, done.out / "rounds" / f"{number:02}" / "model")
-
-
-def _facts(done: Improvement, rounds: int) -> dict[str, Any]:
+def _spent(done: Improvement, rounds: int) -> dict[str, Any]:
     """What so many rounds have spent: rows and tokens trained on (each as often as it was seen), tokens sampled."""
     trained = [one.trained for one in done.rounds[:rounds] if one.trained]
     tokens = sum(facts["tokens"] * facts["epochs"] for facts in trained)
@@ -168,7 +184,7 @@ def _facts(done: Improvement, rounds: int) -> dict[str, Any]:
         "operations": 6 * tokens + 2 * sampled,
         "promoted": [one.decision.promoted for one in done.rounds[:rounds]],
     }
-    (done.out / "spent.json").write_text(json.dumps(spent))
+    (done.out / "spent.json").write_text(json.dumps(spent))  # the last of its rounds stays
     return spent
 
 

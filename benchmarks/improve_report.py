@@ -20,12 +20,14 @@ WAYS = {"T 1": Sampling(temperature=1.0), "greedy": Sampling(temperature=0.0)}
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Weights that are compared, and what they took. `attempts` are by kind of question and way of sampling."""
+    """Weights that are compared, and what they took. `attempts` are by kind of question and way of sampling; there are
+    fewer of a side that isn't a `main` one."""
 
     label: str
     about: str
     checkpoint: str
     spent: dict[str, Any]
+    main: bool = True
     attempts: dict[tuple[str, str], tuple[Attempt, ...]] = field(default_factory=dict)
 
     def shares(self, kind: str, way: str) -> dict[str, float]:
@@ -41,9 +43,10 @@ class Side:
 
 
 def less(first: Side, second: Side, kind: str, way: str) -> Interval:
-    """The second's accuracy less the first's over the same questions, with its bootstrap interval."""
+    """The second's accuracy less the first's over the questions of both, with its bootstrap interval."""
     one, other = first.shares(kind, way), second.shares(kind, way)
-    return paired_bootstrap([one[task] for task in one], [other[task] for task in one])
+    both = [task for task in one if task in other]
+    return paired_bootstrap([one[task] for task in both], [other[task] for task in both])
 
 
 def markdown(sides: Sequence[Side], command: str) -> str:
@@ -54,7 +57,7 @@ def markdown(sides: Sequence[Side], command: str) -> str:
     ways = " and ".join(WAYS)
     parts += [
         "",
-        f"Accuracy with 95 % intervals over questions ({ways}); pass@4 is of the samples at temperature 1. Differences "
+        f"Accuracy with 95 % intervals over questions ({ways}); pass@k is of the samples at temperature 1. Differences "
         f"are points from {sides[0].label} on the same questions, with 95 % bootstrap intervals; they are not "
         "corrected for their number. Each side is one training with one seed: what another seed would bring is not in "
         "the intervals.",
@@ -74,11 +77,11 @@ def _sides(sides: Sequence[Side]) -> list[str]:
 
 
 def _table(sides: Sequence[Side], kind: str) -> list[str]:
-    head = "| side | n | T 1 | less version 0 | pass@4 | greedy | less version 0 | tokens |"
+    head = "| side | n | T 1 | less version 0 | pass@k | greedy | less version 0 | tokens |"
     lines = [head, "|---|---|---|---|---|---|---|---|"]
     for side in sides:
         sampled, greedy = (figures(side.attempts[kind, way]) for way in ("T 1", "greedy"))
-        cells = [side.label, str(sampled.n)]
+        cells = [side.label, f"{sampled.n} × {sampled.k}"]
         cells += [_share(sampled.accuracy), _less(sides[0], side, kind, "T 1"), _share(sampled.pass_at)]
         cells += [_share(greedy.accuracy), _less(sides[0], side, kind, "greedy"), f"{sampled.tokens:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
