@@ -6,7 +6,7 @@ the data that the model was made of.
 Every loop trains on sums of four numbers of two digits and rehearses two older kinds. All loops see the same questions
 with the same seeds; those that leave a part out or add one take the first round's runs from the plain one, and go round
 twice. What was kept is then measured on questions that no loop has seen: of the level it was trained on, of the next
-one, of an older kind, and of one that no loop trains on or rehearses. The two sides that make no runs of their own train
+one, of an older kind, and of one that no loop trains on or rehearses. Two sides make no runs of their own and train
 on as many worked solutions as the plain loop's compute buys: 6 operations a parameter for a token that is trained on, 2
 for one that is sampled; what measuring costs is counted for no side. A second start with the same DIR goes on.
 """
