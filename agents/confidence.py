@@ -1,8 +1,9 @@
 """Confidence: how sure a model is of an answer, asked in words, read from its probabilities, or counted in votes.
 
 Verbal confidence as in Thinking Out Loud (2025, arXiv 2504.06564), P(True) after Kadavath et al. 2022, "Language Models
-(Mostly) Know What They Know", arXiv 2207.05221, agreement as in self-consistency (Wang et al. 2023, arXiv 2203.11171).
-Every one of them is recorded, also one that can't be read, which is missing and no number.
+(Mostly) Know What They Know", arXiv 2207.05221, agreement as in self-consistency (Wang et al. 2023, arXiv 2203.11171),
+the least and the mean log-probability of the answer's own tokens as in Gupta et al. 2024, "Language Model Cascades",
+arXiv 2404.10136. Every one of them is recorded, also one that can't be read, which is missing and no number.
 
 Deviation: P(True) is asked for without the paper's 20 worked examples.
 """
@@ -10,6 +11,9 @@ Deviation: P(True) is asked for without the paper's 20 worked examples.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
+from statistics import mean
+from typing import Literal
 
 from maieutic.agents.prompts import opening
 from maieutic.agents.reply import ask
@@ -56,6 +60,9 @@ class VerbalRater:
 
     role: str = "rater"
     sampling: Sampling = Sampling()
+    speaker: str = ""
+    """Who speaks by the role's prompt, where the role itself doesn't."""
+    stage: str = ""
 
     async def __call__(
         self,
@@ -64,11 +71,12 @@ class VerbalRater:
         calibrator: Calibrator | None = None,
         ideas: Sequence[Solution] = (),
     ) -> Confidence:
-        messages = opening(ctx, self.role, solution=without_thoughts(solution.text).strip())
+        shown, speaker = without_thoughts(solution.text).strip(), self.speaker or self.role
+        messages = opening(ctx, self.role, speaker=speaker, solution=shown)
         parents = (Parent(solution.call_id, "critique"),)
-        reply = await ask(ctx, self.role, messages, read_confidence, FORM, sampling=self.sampling, parents=parents)
-        raw = reply.value.value if reply.value else None
-        return state(ctx, self.role, solution, "verbal", raw, calibrator, read=reply.value is not None)
+        reply = await ask(ctx, speaker, messages, read_confidence, FORM, sampling=self.sampling, parents=parents)
+        raw, read = reply.value.value if reply.value else None, reply.value is not None
+        return state(ctx, speaker, solution, "verbal", raw, calibrator, stage=self.stage, read=read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,9 @@ class TruthRater:
 
     role: str = "truth-rater"
     sampling: Sampling = Sampling()
+    speaker: str = ""
+    """Who speaks by the role's prompt, where the role itself doesn't."""
+    stage: str = ""
 
     async def __call__(
         self,
@@ -87,16 +98,54 @@ class TruthRater:
         ideas: Sequence[Solution] = (),
     ) -> Confidence:
         answers = [idea.answer for idea in ideas if idea.answer is not None and not abstains(idea.answer)]
+        speaker = self.speaker or self.role
         messages = opening(
             ctx,
             self.role,
+            speaker=speaker,
             ideas="\n".join(answers) or "none",
             solution=without_thoughts(solution.text).strip(),
         )
         parents = (Parent(solution.call_id, "critique"), *(Parent(i.call_id, "peer") for i in ideas if i != solution))
-        found = await ctx.ask_options(self.role, messages, (_TRUE, _FALSE), sampling=self.sampling, parents=parents)
+        found = await ctx.ask_options(speaker, messages, (_TRUE, _FALSE), sampling=self.sampling, parents=parents)
         raw = None if found is None else found[_TRUE]
-        return state(ctx, self.role, solution, "p_true", raw, calibrator)
+        return state(ctx, speaker, solution, "p_true", raw, calibrator, stage=self.stage)
+
+
+@dataclass(frozen=True, slots=True)
+class LikelihoodRater:
+    """How probable the model that solved found the tokens that it wrote: the least probable one, or all of them in the
+    geometric mean. It asks nobody anything. None where the log-probabilities are not known.
+
+    They are to be the model's own, whatever it was sampled with, as those of `maieutic.llm.confidence`.
+    """
+
+    method: Literal["min_logprob", "mean_logprob"]
+    speaker: str = "solver"
+    """Who solved: the curve of its model is the one that counts."""
+    stage: str = ""
+
+    async def __call__(
+        self,
+        ctx: Context,
+        solution: Solution,
+        calibrator: Calibrator | None = None,
+        ideas: Sequence[Solution] = (),
+    ) -> Confidence:
+        known = solution.logprobs
+        aggregate = min if self.method == "min_logprob" else mean
+        raw = min(1.0, exp(aggregate(known))) if known else None  # a server may round a certain token's above 0
+        return state(ctx, self.speaker, solution, self.method, raw, calibrator, stage=self.stage)
+
+
+def min_logprob(sampling: Sampling = Sampling()) -> LikelihoodRater:
+    """The rater by the least probable token; there is nothing to sample."""
+    return LikelihoodRater("min_logprob")
+
+
+def mean_logprob(sampling: Sampling = Sampling()) -> LikelihoodRater:
+    """The rater by the geometric mean over the tokens."""
+    return LikelihoodRater("mean_logprob")
 
 
 def agreement(
@@ -106,10 +155,11 @@ def agreement(
     share: float,
     calibrator: Calibrator | None = None,
     model: str | None = None,
+    stage: str = "",
 ) -> Confidence:
     """The share of the votes as the confidence in the answer that has won them; `role` is who gave the votes, `model`
     the name of those that did where they are several."""
-    return state(ctx, role, winner, "agreement", share, calibrator, model)
+    return state(ctx, role, winner, "agreement", share, calibrator, model, stage)
 
 
 def state(
@@ -120,14 +170,18 @@ def state(
     raw: float | None,
     calibrator: Calibrator | None = None,
     model: str | None = None,
+    stage: str = "",
     **more: object,
 ) -> Confidence:
     """Calibrate a confidence, record it, and show it. `role` is who is sure: its model's curve is the one that counts.
+    `stage` is the way of answering, where a graph has several.
 
     Without a curve for this model and method the raw number stands.
     """
     model = model or ctx.model_for(role).model.name
-    curve = calibrator.curve(model, method) if calibrator else None
+    curve = calibrator.curve(model, method, stage) if calibrator else None
+    if stage:
+        more["stage"] = stage
     calibrated = curve(raw) if curve is not None and raw is not None else None
     value = calibrated if curve is not None else raw
     fields = {"of": solution.call_id, "method": method, "raw": raw, "calibrated": calibrated}

@@ -30,6 +30,8 @@ SHIPPED = {
     "learner": "maieutic.agents.guided:learner",
     "logician": "maieutic.agents.logician:Logician",
     "long-thinker": "maieutic.agents.long_thinker:LongThinker",
+    "mean-logprob": "maieutic.agents.confidence:mean_logprob",
+    "min-logprob": "maieutic.agents.confidence:min_logprob",
     "opponent": "maieutic.agents.valuer:opponent",
     "panelist": "maieutic.agents.panelist:Panelist",
     "passage-grader": "maieutic.agents.passage_grader:PassageGrader",

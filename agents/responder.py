@@ -11,11 +11,14 @@ from maieutic.types import Sampling
 
 @dataclass(frozen=True, slots=True)
 class Responder:
-    """Answers the run's question in one reply, without tools."""
+    """Answers the run's question in one reply, without tools. `speaker` is who speaks by the role's prompt, where the
+    role itself doesn't."""
 
     role: str = "responder"
     sampling: Sampling = Sampling()
+    speaker: str = ""
 
     async def __call__(self, ctx: Context, *, parents: tuple[Parent, ...] = ()) -> Solution:
-        said = await ctx.sample(self.role, opening(ctx, self.role), sampling=self.sampling, parents=parents)
+        speaker, messages = self.speaker or self.role, opening(ctx, self.role, speaker=self.speaker)
+        said = await ctx.sample(speaker, messages, sampling=self.sampling, parents=parents)
         return read_solution(ctx, said)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, TypeVar
 
 from maieutic.agents.images import content_of
@@ -10,7 +10,7 @@ from maieutic.context import Context, Proposal, Utterance
 from maieutic.tasks.answers import extract
 from maieutic.tools.tool import Tool
 from maieutic.trace.record import Parent
-from maieutic.types import Message, Sampling, ToolCall, ToolChoice, ToolResult
+from maieutic.types import Completion, Message, Sampling, ToolCall, ToolChoice, ToolResult
 
 T = TypeVar("T")
 MAX_TURNS = 8
@@ -20,13 +20,15 @@ MAX_TURNS = 8
 class Solution:
     """A worked answer: its text, the answer read from it (None where none could be read), and the call it ended in.
 
-    `messages` is the conversation up to and including it, empty where it is not known.
+    `messages` is the conversation up to and including it, empty where it is not known; `logprobs` are those of the
+    tokens that were sampled for it, tool calls included, None where they are not known.
     """
 
     text: str
     answer: str | None
     call_id: str
     messages: tuple[Message, ...] = ()
+    logprobs: tuple[float, ...] | None = None
 
     @property
     def proposal(self) -> Proposal:
@@ -78,17 +80,27 @@ async def converse(
     """
     if max_turns == 1:
         tools = ()
+    acted: list[Completion] = []
     for turn in range(max_turns):
         last = turn == max_turns - 1
         choice: ToolChoice | None = "none" if last else None
         said = await ctx.sample(role, messages, tools=tools, tool_choice=choice, sampling=sampling, parents=parents)
         if last or not said.completion.tool_calls:
-            return said
+            return replace(said, acted=tuple(acted)) if acted else said
+        acted.append(said.completion)
         messages = await act(ctx, said, role)
         parents = (Parent(said.call_id, "continuation"),)
     raise AssertionError("max_turns is at least 1")
 
 
+def fitted(agent: Any, **fields: Any) -> Any:
+    """The same agent with those of the `fields` that it has; an own one keeps what it can't be told."""
+    if not is_dataclass(agent) or isinstance(agent, type):
+        return agent
+    return replace(agent, **{name: value for name, value in fields.items() if hasattr(agent, name)})
+
+
 def read_solution(ctx: Context, said: Utterance) -> Solution:
     """The solution that an utterance ends in, its answer read by the task's type."""
-    return Solution(said.text, extract(said.text, ctx.task["answer_type"]), said.call_id, said.messages)
+    answer = extract(said.text, ctx.task["answer_type"])
+    return Solution(said.text, answer, said.call_id, said.messages, said.logprobs)

@@ -46,6 +46,7 @@ class Case:
 
 
 CASES = (
+    Case("cascade", {"stages": ["greedy", "tool"]}, tools=("python",)),
     Case("code_and_tests"),
     Case("code_interpreter"),
     Case("controller", {"feedback": "judge"}),

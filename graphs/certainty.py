@@ -56,13 +56,13 @@ async def rate_all(
 
 
 def agreed(
-    ctx: Context, role: str, tally: Tally, calibrator: Calibrator | None, model: str | None = None
+    ctx: Context, role: str, tally: Tally, calibrator: Calibrator | None, model: str | None = None, stage: str = ""
 ) -> Confidence | None:
     """The confidence that a vote gives its winner; `role` is who voted, `model` names the models where several did.
     None where nobody did."""
     if tally.winner is None or tally.share is None:
         return None
-    return agreement(ctx, role, tally.winner, tally.share, calibrator, model)
+    return agreement(ctx, role, tally.winner, tally.share, calibrator, model, stage)
 
 
 def abstains_below(ctx: Context, confidence: Confidence | None, threshold: float | None) -> bool:
@@ -79,4 +79,4 @@ def abstains_below(ctx: Context, confidence: Confidence | None, threshold: float
 
 def role_of(agent: Any) -> str:
     """The role whose model an agent speaks with; an own agent need not have one."""
-    return str(getattr(agent, "role", ""))
+    return str(getattr(agent, "speaker", "") or getattr(agent, "role", ""))

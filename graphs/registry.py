@@ -14,6 +14,7 @@ from maieutic.graphs.graph import Graph, Module, summary
 from maieutic.graphs.wired import load_wired
 
 SHIPPED = (
+    "cascade",
     "code_and_tests",
     "code_interpreter",
     "controller",

@@ -4,9 +4,8 @@ Strategies chosen for each question, as Orca 2 teaches (Mitra et al. 2023, arXiv
 own word (When Thinking Fails, Li et al. 2025, arXiv 2505.11423), or by how they fared on the nearest questions that
 were tried, the cheaper one where several do as well (what AutoThink, Tu et al. 2025, arXiv 2505.10832, and Adaptive
 Deep Reasoning, Wang et al. 2025, arXiv 2505.20101, train a model to do). After `think`, what the question plainly
-demands of the answer's form is checked by rule, and what is not kept is put right once. Or a cheap strategy goes first,
-and where the model is not sure enough of its answer (arXiv 2207.05221, 2504.06564), another one follows; where it is
-still not sure, it says that it does not know.
+demands of the answer's form is checked by rule, and what is not kept is put right once. Where the model is not sure of
+its answer (arXiv 2207.05221, 2504.06564), it may say that it does not know.
 
 Deviations: the papers train the choice into a classifier or the model; here it is looked up, so that no training is
 needed, and the gates and outcomes in the trace are what such a classifier would learn from.
@@ -47,14 +46,8 @@ _WORK = re.compile(
 class Settings(CertaintySettings):
     strategy: Strategy | None = None
     """One strategy for every question; None decides for each."""
-    mode: Literal["rule", "self", "outcomes", "confidence"] = "rule"
-    """Who decides: rules, the model itself (only whether to think), how strategies fared on questions like it, or how
-    sure the model is of a first answer."""
-    first: Strategy = "direct"
-    second: Strategy = "vote"
-    """With `mode=confidence`: what is tried first, and what follows where the model is not sure enough of it."""
-    answer_from: float = Field(default=0.8, ge=0, le=1)
-    """How sure is sure enough."""
+    mode: Literal["rule", "self", "outcomes"] = "rule"
+    """Who decides: rules, the model itself (only whether to think), or how strategies fared on questions like it."""
     strategies: tuple[Strategy, ...] = ("direct", "greedy", "think", "tool", "vote")
     """Those that may be chosen by outcomes."""
     outcomes: str | None = None
@@ -99,8 +92,6 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
             return {"strategy": settings.strategy}
         if settings.mode == "outcomes" and store is not None:
             return {"strategy": await _by_outcomes(ctx, store, settings)}
-        if settings.mode == "confidence":
-            return await _by_confidence(ctx, strategies, settings)
         if settings.mode == "self":
             return {"strategy": await _by_itself(ctx, selector, settings)}
         features = features_of(ctx)
@@ -109,8 +100,6 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
         return {"strategy": chosen}
 
     async def answer(state: State, ctx: Context) -> dict[str, Any]:
-        if "solution" in state:  # the first answer, of which the model was sure enough
-            return {}
         solution, sure = await strategies.follow(ctx, state["strategy"])
         if settings.abstain_below is not None and sure is None:
             sure = await strategies.sureness(ctx, solution)
@@ -219,17 +208,6 @@ async def _by_outcomes(ctx: Context, store: Outcomes, settings: Settings) -> str
     seen = inputs(found, least=settings.least, margin=settings.margin, threshold=settings.threshold)
     ctx.gate("strategy", chosen or settings.default, mode="outcomes", looked_up=chosen is not None, **seen)
     return chosen or settings.default
-
-
-async def _by_confidence(ctx: Context, strategies: _Strategies, settings: Settings) -> dict[str, Any]:
-    """Try the first strategy, and stay with it where the model is sure enough; a missing confidence is not enough."""
-    solution, sure = await strategies.follow(ctx, settings.first)
-    sure = sure or await strategies.sureness(ctx, solution)
-    value = sure.value if sure else None
-    enough = value is not None and value >= settings.answer_from
-    chosen = settings.first if enough else settings.second
-    ctx.gate("strategy", chosen, mode="confidence", first=settings.first, confidence=value, least=settings.answer_from)
-    return {"strategy": chosen, **({"solution": ctx.keep(solution)} if enough else {})}
 
 
 async def _complied(ctx: Context, reviser: Any, draft: Solution) -> None:

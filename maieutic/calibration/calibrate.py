@@ -22,6 +22,8 @@ from maieutic.trace.reader import TraceReader
 
 FEWEST = 20  # answers that a curve is learnt from
 FOLDS = 5
+Kind = tuple[str, Method, str]
+"""What a curve is learnt of: a model, a method, and a stage ("" where the graph has none)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class CalibrationReport:
     parts: list[Calibrated]
     runs: int
     dropped: Counter[str] = field(default_factory=Counter)
-    few: Mapping[tuple[str, Method], int] = field(default_factory=dict)
+    few: Mapping[Kind, int] = field(default_factory=dict)
 
 
 def calibrate(
@@ -66,9 +68,9 @@ def calibrate(
     by_id = None if tasks is None else {task.id: task for task in tasks}
     with ExitStack() as stack:
         found = examples_in([stack.enter_context(TraceReader(root)) for root in dirs], by_id)
-    groups: dict[tuple[str, Method], list[Example]] = {}
+    groups: dict[Kind, list[Example]] = {}
     for example in found.examples:
-        groups.setdefault((example.model, example.method), []).append(example)
+        groups.setdefault((example.model, example.method, example.stage), []).append(example)
     few = {key: _stated(group) for key, group in groups.items() if _stated(group) < FEWEST}
     parts = [_part(group, fit, risk) for key, group in sorted(groups.items()) if key not in few]
     if not parts:
@@ -82,7 +84,7 @@ def _part(group: list[Example], fit: Fit, risk: float) -> Calibrated:
     stated = [(example, example.raw) for example in group if example.raw is not None]
     seen = [example for example, _ in stated]
     raw, right, tasks = [r for _, r in stated], [e.right for e in seen], [e.task for e in seen]
-    curve = fit_curve(seen[0].model, seen[0].method, raw, right, fit)
+    curve = fit_curve(seen[0].model, seen[0].method, raw, right, fit, seen[0].stage)
     held = None if curve.fit == "constant" else _held_out(curve, raw, right, tasks, fit)
     sizes = Counter(tasks)
     hits = Counter(example.task for example in seen if example.right)
@@ -131,7 +133,7 @@ def _stated(group: Sequence[Example]) -> int:
     return sum(example.raw is not None for example in group)
 
 
-def _why_none(found: Found, few: Mapping[tuple[str, Method], int]) -> str:
+def _why_none(found: Found, few: Mapping[Kind, int]) -> str:
     if few:
         most = max(few.values())
         return f"There are {most} confidences of one model and kind at most, and it takes {FEWEST}: collect more runs."

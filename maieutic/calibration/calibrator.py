@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from maieutic.errors import ConfigError, UserError
 
-Method = Literal["verbal", "p_true", "agreement"]
-"""How a confidence was had: asked in words, read from the probability of "true", or the share of votes."""
+Method = Literal["verbal", "p_true", "agreement", "min_logprob", "mean_logprob"]
+"""How a confidence was had: asked in words, read from the probability of "true", the share of votes, or the least or
+the mean log-probability of the answer's own tokens, as a probability."""
 _ADVICE = "make it with maieutic calibrate"
 
 
@@ -19,7 +20,8 @@ class Curve(BaseModel):
     """A line through knots, from a raw confidence to a share of right answers, both in [0, 1]; flat beyond its ends.
 
     Without knots the confidences that it was to be learnt from were all (nearly) the same: they say nothing, and nor
-    does the curve. `n` answers were learnt from, `right` of them right.
+    does the curve. `n` answers were learnt from, `right` of them right. `stage` is the way of answering that it is of,
+    where a graph has several; "" is any.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +33,7 @@ class Curve(BaseModel):
     share: tuple[float, ...]
     n: int = Field(ge=1)
     right: int = Field(ge=0)
+    stage: str = ""
 
     @model_validator(mode="after")
     def _a_rising_line(self) -> Self:
@@ -59,9 +62,10 @@ class Calibrator(BaseModel):
     curves: tuple[Curve, ...]
     made: dict[str, Any] = {}
 
-    def curve(self, model: str, method: Method) -> Curve | None:
-        """The curve of this model's confidences; None where it has learnt none."""
-        return next((curve for curve in self.curves if (curve.model, curve.method) == (model, method)), None)
+    def curve(self, model: str, method: Method, stage: str = "") -> Curve | None:
+        """The curve of this model's confidences, that of the `stage` before one of any; None where it has none."""
+        found = [curve for curve in self.curves if (curve.model, curve.method) == (model, method)]
+        return next((curve for name in (stage, "") for curve in found if curve.stage == name), None)
 
     @classmethod
     def load(cls, path: str | Path) -> "Calibrator":

@@ -17,7 +17,7 @@ _RIGHT = {Outcome.CORRECT: True, Outcome.WRONG: False, Outcome.FORMAT_ERROR: Fal
 @dataclass(frozen=True, slots=True)
 class Example:
     """One confidence, and whether its answer was right. `raw` is None where none could be read, or none was given;
-    `read` says which of the two."""
+    `read` says which of the two. `stage` is the way of answering, where the graph has several."""
 
     task: str
     model: str
@@ -25,6 +25,7 @@ class Example:
     raw: float | None
     right: bool
     read: bool = True
+    stage: str = ""
 
 
 @dataclass(slots=True)
@@ -72,7 +73,8 @@ def _of(
             dropped[why or str(outcome).replace("_", " ")] += 1
             continue
         model = fields.get("model") or (run.header.models[0] if run.header.models else "")
-        yield Example(summary.task_key, model, fields["method"], fields["raw"], right, fields.get("read", True))
+        read, stage = fields.get("read", True), fields.get("stage", "")
+        yield Example(summary.task_key, model, fields["method"], fields["raw"], right, read, stage)
 
 
 def _as_returned(run: RunRecord, summary: RunSummary, of: str | None) -> tuple[Outcome | None, str]:

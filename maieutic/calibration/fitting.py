@@ -5,7 +5,7 @@ Accurate Multiclass Probability Estimates"); Platt 1999, "Probabilistic Outputs 
 the log-odds of the confidence, with his smoothed targets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import exp, log
 from statistics import pstdev
 from typing import Literal
@@ -15,19 +15,24 @@ from maieutic.calibration.calibrator import Curve, Method
 Fit = Literal["auto", "isotonic", "platt"]
 ENOUGH = 200  # answers from which on `auto` trusts isotonic regression
 FLAT = 0.02  # standard deviation below which confidences say nothing
+_FINE: Collection[Method] = ("min_logprob", "mean_logprob")  # measured, not stated: all of them may lie close together
+_FINE_FLAT = 0.001
+_EDGE, _FINE_EDGE = 0.01, 0.0001  # how near to 0 and 1 a confidence is told from them, on the log-odds
 _KNOTS = 50
 _STEPS = 50
 
 
-def fit_curve(model: str, method: Method, raw: Sequence[float], right: Sequence[bool], fit: Fit = "auto") -> Curve:
-    """The curve of one model and method; one without knots where all confidences are nearly the same."""
-    n, hits = len(raw), sum(right)
-    if pstdev(raw) < FLAT:
-        return Curve(model=model, method=method, fit="constant", raw=(), share=(), n=n, right=hits)
+def fit_curve(
+    model: str, method: Method, raw: Sequence[float], right: Sequence[bool], fit: Fit = "auto", stage: str = ""
+) -> Curve:
+    """The curve of one model, method and stage; one without knots where all confidences are nearly the same."""
+    n, hits, fine = len(raw), sum(right), method in _FINE
+    if pstdev(raw) < (_FINE_FLAT if fine else FLAT):
+        return Curve(model=model, method=method, fit="constant", raw=(), share=(), n=n, right=hits, stage=stage)
     kind: Literal["isotonic", "platt"] = ("isotonic" if n >= ENOUGH else "platt") if fit == "auto" else fit
-    knots = isotonic(raw, right) if kind == "isotonic" else platt(raw, right)
+    knots = isotonic(raw, right) if kind == "isotonic" else platt(raw, right, _FINE_EDGE if fine else _EDGE)
     xs, ys = (tuple(round(knot[i], 6) for knot in knots) for i in (0, 1))
-    return Curve(model=model, method=method, fit=kind, raw=xs, share=ys, n=n, right=hits)
+    return Curve(model=model, method=method, fit=kind, raw=xs, share=ys, n=n, right=hits, stage=stage)
 
 
 def isotonic(raw: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:
@@ -47,13 +52,14 @@ def isotonic(raw: Sequence[float], right: Sequence[bool]) -> list[tuple[float, f
     return [(x, hits / seen) for low, high, hits, seen in steps for x in dict.fromkeys((low, high))]
 
 
-def platt(raw: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:
-    """A logistic curve in the log-odds, as knots at equal distances; flat where more sureness would mean less."""
-    slope, offset = _logistic([_odds(value) for value in raw], right)
+def platt(raw: Sequence[float], right: Sequence[bool], edge: float = _EDGE) -> list[tuple[float, float]]:
+    """A logistic curve in the log-odds, as knots at equal distances and where answers were seen; flat where more
+    sureness would mean less."""
+    slope, offset = _logistic([_odds(value, edge) for value in raw], right)
     if slope <= 0:
-        slope, offset = 0.0, _odds((sum(right) + 1) / (len(right) + 2))
-    values = [i / _KNOTS for i in range(_KNOTS + 1)]
-    return [(value, _share(slope * _odds(value) + offset)) for value in values]
+        slope, offset = 0.0, _odds((sum(right) + 1) / (len(right) + 2), edge)
+    values = sorted({i / _KNOTS for i in range(_KNOTS + 1)} | {round(value, 6) for value in raw})
+    return [(value, _share(slope * _odds(value, edge) + offset)) for value in values]
 
 
 def _logistic(odds: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
@@ -79,8 +85,8 @@ def _logistic(odds: Sequence[float], right: Sequence[bool]) -> tuple[float, floa
     return slope, offset
 
 
-def _odds(share: float) -> float:
-    share = min(max(share, 0.01), 0.99)
+def _odds(share: float, edge: float) -> float:
+    share = min(max(share, edge), 1 - edge)
     return log(share / (1 - share))
 
 

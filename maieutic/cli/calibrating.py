@@ -47,7 +47,10 @@ def as_fields(wanted: Wanted, report: CalibrationReport) -> dict[str, Any]:
         "runs": report.runs,
         "curves": [asdict(part) | {"curve": part.curve.model_dump(exclude={"raw", "share"})} for part in report.parts],
         "dropped": dict(report.dropped),
-        "too_few": [{"model": model, "method": method, "n": n} for (model, method), n in report.few.items()],
+        "too_few": [
+            {"model": model, "method": method, "stage": stage, "n": n}
+            for (model, method, stage), n in report.few.items()
+        ],
     }
 
 
@@ -57,7 +60,7 @@ def in_words(wanted: Wanted, report: CalibrationReport) -> str:
     if report.dropped:
         reasons = ", ".join(f"{number} {reason}" for reason, number in report.dropped.most_common())
         lines.append(f"left out: {reasons}")
-    lines += [f"too few: {n} of {model}, {method}" for (model, method), n in report.few.items()]
+    lines += [f"too few: {n} of {_named(*kind)}" for kind, n in report.few.items()]
     ask = f"maieutic ask QUESTION --set calibration={wanted.out}{_abstain(report)}"
     lines += [f"curves:  {wanted.out}", f"next:    {ask}"]
     return "\n".join(lines)
@@ -66,7 +69,8 @@ def in_words(wanted: Wanted, report: CalibrationReport) -> str:
 def _part(part: Calibrated, risk: float) -> list[str]:
     curve = part.curve
     lines = [
-        f"{curve.model}, {curve.method}: n = {curve.n:,} answers to {part.tasks:,} tasks, right {part.right.percent()}",
+        f"{_named(curve.model, curve.method, curve.stage)}: n = {curve.n:,} answers to {part.tasks:,} tasks, "
+        f"right {part.right.percent()}",
         f"  missing     {part.missing:,}, of them not readable {part.unread:,}",
         f"  ECE         raw {part.before.percent()}"
         + (f", calibrated ({curve.fit}, held out) {part.after.percent()}" if part.after else ""),
@@ -86,6 +90,10 @@ def _part(part: Calibrated, risk: float) -> list[str]:
         for bin_ in part.bins
     ]
     return lines
+
+
+def _named(model: str, method: str, stage: str) -> str:
+    return ", ".join(part for part in (model, method, stage) if part)
 
 
 def _abstain(report: CalibrationReport) -> str:

@@ -43,7 +43,7 @@ class Utterance:
     """One completed model call: its id in the trace, what was said, and the conversation up to and including it.
 
     `before` is what stood already in the turn that the call went on with; `text` is the whole turn, while `completion`
-    holds the new part alone.
+    holds the new part alone. `acted` are the completions that called tools on the way to it, where there were any.
     """
 
     call_id: str
@@ -52,10 +52,21 @@ class Utterance:
     role: str
     request: Request
     before: str = ""
+    acted: tuple[Completion, ...] = ()
 
     @property
     def text(self) -> str:
         return self.before + self.completion.text
+
+    @property
+    def logprobs(self) -> tuple[float, ...] | None:
+        """The log-probability of every token sampled for it, tool calls included; None where any is not known."""
+        found: list[float] = []
+        for completion in (*self.acted, self.completion):
+            if completion.logprobs is None:
+                return None
+            found += completion.logprobs
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The front door for a single question, and for opening a `Runner`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -104,7 +104,7 @@ async def open_runner(
 
 def _refuse_unknown_roles(graph: Graph, roles: Iterable[str]) -> None:
     """A model for a role that nobody plays would never be asked. What roles an own graph or agent has isn't known."""
-    named = {value for value in graph.settings.model_dump().values() if isinstance(value, str)}
+    named = set(_texts(graph.settings.model_dump()))
     own_agent = any(":" in value for value in named)
     if graph.name not in SHIPPED or own_agent:
         return
@@ -112,6 +112,15 @@ def _refuse_unknown_roles(graph: Graph, roles: Iterable[str]) -> None:
     for role in roles:
         if role not in known and role not in named:  # some graphs name a role that is no agent of its own
             raise UnknownName("role", role, known)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text among a setting's values, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | Sequence):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
 
 
 def _asked(

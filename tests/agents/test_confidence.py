@@ -1,11 +1,13 @@
 """Confidence: read or missing, never a default; recorded with its calibration; P(True) from one token."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from maieutic.agents.confidence import Confidence, TruthRater, VerbalRater, agreement, read_confidence
+from maieutic.agents.registry import make_agent
 from maieutic.agents.speech import Solution
 from maieutic.calibration.calibrator import Calibrator, Curve
 from maieutic.llm.profile import Profile
@@ -135,6 +137,27 @@ async def test_p_true_is_shared_out_between_its_two_letters(tmp_path: Path) -> N
 async def test_without_log_probabilities_p_true_is_missing(tmp_path: Path) -> None:
     async with open_context(tmp_path, ScriptedModel(["A"]), []) as ctx:
         assert (await TruthRater()(ctx, SOLUTION)).raw is None
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "least", "mean"),
+    [
+        ((math.log(0.5), math.log(0.8)), 0.5, math.sqrt(0.4)),
+        ((0.0, 1e-7), 1.0, 1.0),  # a certain token, as a server may round it
+        ((), None, None),
+        (None, None, None),
+    ],
+)
+async def test_likelihood_is_that_of_the_answers_own_tokens(
+    logprobs: tuple[float, ...] | None, least: float | None, mean: float | None, tmp_path: Path
+) -> None:
+    model, recorded = ScriptedModel(""), list[RunRecord]()
+    async with open_context(tmp_path, model, recorded) as ctx:
+        solution = replace(SOLUTION, logprobs=logprobs)
+        said = [await make_agent(name)(ctx, solution) for name in ("min-logprob", "mean-logprob")]
+    assert [one.raw for one in said] == [x if x is None else pytest.approx(x) for x in (least, mean)]
+    assert [e.fields["method"] for e in recorded[0].events_of("confidence")] == ["min_logprob", "mean_logprob"]
+    assert not model.requests
 
 
 async def test_agreement_is_calibrated_for_the_model_that_voted(tmp_path: Path) -> None:

@@ -32,6 +32,14 @@ def test_a_line_that_falls_or_leaves_the_scale_is_refused(raw: tuple[float, ...]
         curve(raw, share)
 
 
+def test_a_stage_has_its_own_curve_before_one_of_any() -> None:
+    own, any_ = curve((0.5,), (0.2,)).model_copy(update={"stage": "greedy"}), curve((0.5,), (0.9,))
+    made = Calibrator(curves=(any_, own))
+    assert made.curve("m", "verbal", "greedy") == own
+    assert made.curve("m", "verbal") == made.curve("m", "verbal", "tool") == any_
+    assert Calibrator(curves=(own,)).curve("m", "verbal", "tool") is None
+
+
 def test_it_comes_back_from_its_file(tmp_path: Path) -> None:
     made = Calibrator(curves=(curve((0.5,), (0.2,)), curve((), (), "agreement")), made={"runs": 3})
     made.save(tmp_path / "c.json")

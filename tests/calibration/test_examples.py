@@ -64,6 +64,11 @@ def test_a_missing_confidence_is_an_example_without_a_number(tmp_path: Path) -> 
     assert [(e.raw, e.read) for e in found.examples] == [(None, False)]
 
 
+def test_the_stage_that_a_confidence_is_of_comes_along(tmp_path: Path) -> None:
+    found = examples(tmp_path, [sure("c1", 0.9, "7", stage="greedy"), sure("c1", 0.9, "7")], answer="7")
+    assert [example.stage for example in found.examples] == ["greedy", ""]
+
+
 def test_what_is_neither_right_nor_wrong_is_left_out(tmp_path: Path) -> None:
     for outcome in (Outcome.ABSTAINED, Outcome.TIMEOUT, Outcome.TOOL_ERROR, Outcome.UNPARSED):
         found = examples(tmp_path / outcome, [sure("c1", 0.9, "7")], outcome=outcome)

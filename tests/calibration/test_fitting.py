@@ -60,6 +60,16 @@ def test_a_perfect_split_has_an_end() -> None:
     assert 0 < knots[0.2] < 0.1 and 0.9 < knots[0.8] < 1
 
 
+def test_measured_confidences_may_lie_close_together() -> None:
+    """Geometric means over many tokens, all near 1, that tell right from wrong nevertheless."""
+    raw, right = [0.98, 0.995] * 50, [i % 10 < 2 if i % 2 == 0 else i % 10 < 9 for i in range(100)]
+    assert fit_curve("m", "verbal", raw, right).fit == "constant"
+    for fit in ("platt", "isotonic"):
+        curve = fit_curve("m", "mean_logprob", raw, right, fit, "greedy")
+        assert curve.stage == "greedy"
+        assert (curve(0.98), curve(0.995)) == (pytest.approx(0.2, abs=0.04), pytest.approx(0.8, abs=0.04))
+
+
 def test_always_as_sure_is_no_curve() -> None:
     curve = fit_curve("m", "verbal", [0.95] * 99 + [0.96], [True, False] * 50)
     assert (curve.fit, curve(0.95), curve.n, curve.right) == ("constant", None, 100, 50)

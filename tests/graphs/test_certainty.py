@@ -17,7 +17,7 @@ from maieutic.trace.record import RunRecord
 from maieutic.types import Completion, Outcome
 from tests.conftest import Ask
 
-SOLVE, RATE, TRUE, DIRECT = "Solve the problem", "say how likely its answer", "Judge whether", "Answer at once"
+SOLVE, RATE, TRUE = "Solve the problem", "say how likely its answer", "Judge whether"
 TASK = Task(question="What is 4 + 3?", gold="7")
 CAPITAL = Task(question="Name the capital of Norway.", gold="Oslo")
 
@@ -145,37 +145,9 @@ async def test_a_calibration_that_is_not_there_ends_it_before_it_starts(ask: Ask
     assert not model.requests
 
 
-@pytest.mark.parametrize(
-    ("ratings", "strategy", "calls", "answer"),
-    [
-        (["Confidence: 80"], "direct", 2, "Bergen"),
-        (["Confidence: 79"], "vote", 4, "Oslo"),
-        (["Hm.", "Hm."], "vote", 5, "Oslo"),
-        (ModelError("gone"), "vote", 4, "Oslo"),
-    ],
-)
-async def test_who_is_not_sure_enough_of_a_first_answer_tries_harder(
-    ask: Ask, ratings: list[Reply] | Reply, strategy: str, calls: int, answer: str
-) -> None:
-    model = ScriptedModel({DIRECT: "Answer: Bergen", RATE: ratings, SOLVE: "Answer: Oslo"})
-    settings = {"mode": "confidence", "samples": 3}
-    result = await ask(model, "strategist", CAPITAL, graph_settings=settings)
-    assert (result.answer, len(model.requests)) == (answer, calls)
-    gate = recorded(result).events_of("gate")[0].fields
-    assert (gate["gate"], gate["decision"], gate["inputs"]["least"]) == ("strategy", strategy, 0.8)
-
-
-async def test_a_first_answer_of_not_knowing_is_not_rated(ask: Ask) -> None:
-    model = ScriptedModel({DIRECT: "Answer: I don't know", SOLVE: "Answer: Oslo"})
-    result = await ask(model, "strategist", CAPITAL, graph_settings={"mode": "confidence", "samples": 3})
-    assert (result.answer, len(model.requests)) == ("Oslo", 3)
-
-
-async def test_still_unsure_after_trying_harder_it_abstains(ask: Ask) -> None:
-    model = ScriptedModel({DIRECT: "Answer: Bergen", RATE: sure(10, 30), SOLVE: "Answer: Oslo"})
-    settings = {"mode": "confidence", "second": "think", "abstain_below": 0.5}
-    result = await ask(model, "strategist", CAPITAL, graph_settings=settings)
-    assert (result.outcome, len(model.requests)) == (Outcome.ABSTAINED, 4)
-    model = ScriptedModel({SOLVE: "Answer: Oslo", RATE: sure(60)})
+async def test_what_follows_one_strategy_may_abstain(ask: Ask) -> None:
     settings = {"strategy": "think", "abstain_below": 0.5}
+    model = ScriptedModel({SOLVE: "Answer: Oslo", RATE: sure(30)})
+    assert (await ask(model, "strategist", CAPITAL, graph_settings=settings)).outcome is Outcome.ABSTAINED
+    model = ScriptedModel({SOLVE: "Answer: Oslo", RATE: sure(60)})
     assert (await ask(model, "strategist", CAPITAL, graph_settings=settings)).answer == "Oslo"

@@ -107,3 +107,6 @@ async def test_an_own_graph_and_an_own_agent_have_the_roles_they_have(ask: Ask, 
     own = {"critic": "maieutic.agents.critic:Critic"}
     result = await ask(ScriptedModel("Answer: 7"), "critique", graph_settings=own, models={"mine": ScriptedModel("")})
     assert result.text
+    own = {"stages": [{"solver": "maieutic.agents.solver:Solver"}]}  # wherever in the settings it is named
+    result = await ask(ScriptedModel("Answer: 7"), "cascade", graph_settings=own, models={"mine": ScriptedModel("")})
+    assert result.text
