@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from improve_data import KINDS, write_rows
-from improve_report import FRESH, WAYS, Side, markdown
+from improve_report import ALONE, FRESH, WAYS, Side, markdown
 
 from maieutic.evals import evaluate
-from maieutic.evals.plan import Contender
+from maieutic.evals.plan import Contender, parse_contender
 from maieutic.improve.core import Improvement, improve
 from maieutic.improve.plan import Plan, settle
 from maieutic.improve.trainer import TrlSft
@@ -57,6 +57,10 @@ LOOPS = {
     "no gate": Loop("the same without the gate", {"gate": False}),
     "no replay": Loop("the same without older rows", {"replay": 0.0}),
 }
+GRAPHS = {
+    "version 0, vote of 5": "self_consistency?samples=5",
+    "version 0, checked sums": "critique?critic=calculator-critic&rounds=3&temperature=1",
+}
 DATA = {"worked": "worked solutions of the same levels", "original": "more of the mixture that version 0 was made of"}
 
 
@@ -70,6 +74,7 @@ def main() -> None:
     asked = parser.parse_args()
     out = asked.out.resolve()
     sides = [Side("version 0", "the model as it ships", str(WEIGHTS), {})]
+    sides += [Side(label, f"`{graph}`", str(WEIGHTS), {}, graph) for label, graph in GRAPHS.items()]
     for name in asked.only or [*LOOPS, *DATA]:
         sides += loop(name, out) if name in LOOPS else [trained_on(name, out)]
     for side in sides:
@@ -149,15 +154,19 @@ def trained_on(name: str, out: Path) -> Side:
 
 
 async def measured(side: Side, out: Path, n: int) -> None:
-    """Fill in how the side fares on each kind of fresh questions, greedily and at temperature 1; what isn't a main side
-    is asked half of the questions, half as often."""
+    """Fill in how the side fares on each kind of fresh questions, by itself greedily and at temperature 1; what isn't a
+    main side is asked half of the questions, half as often."""
     for way, sampling in WAYS.items():
+        alone = side.graph == ALONE
+        if not alone and way == "greedy":
+            continue
+        contender = Contender(way, side.graph, sampling=sampling) if alone else parse_contender(side.graph)
         found = await evaluate(
             [_seeded(source, FRESH_SEED, "test", n) for source in FRESH.values()],
-            [Contender(way, "direct", sampling=sampling)],
+            [contender],
             [f"in-box@{side.checkpoint}"],
             out=out / "fresh" / way.replace(" ", "-") / ("main" if side.main else "other"),
-            samples=1 if way == "greedy" else SAMPLES if side.main else SAMPLES // 2,
+            samples=1 if way == "greedy" or not alone else SAMPLES if side.main else SAMPLES // 2,
             limit=None if side.main else n // 2,
             seed=FRESH_SEED,
             concurrency=64,

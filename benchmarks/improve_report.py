@@ -15,18 +15,20 @@ FRESH = {
     "older: legs of 3 animals": "env:rg/leg_counting?min_animals=3&max_animals=3&max_instances=9",
     "untouched: products": "env:rg/products?min_terms=2&max_terms=2&min_digits=2&max_digits=2",
 }
+ALONE = "direct"
 WAYS = {"T 1": Sampling(temperature=1.0), "greedy": Sampling(temperature=0.0)}
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
     """Weights that are compared, and what they took. `attempts` are by kind of question and way of sampling; there are
-    fewer of a side that isn't a `main` one."""
+    fewer of a side that isn't a `main` one, and greedy ones only of weights that answer alone."""
 
     label: str
     about: str
     checkpoint: str
     spent: dict[str, Any]
+    graph: str = ALONE
     main: bool = True
     attempts: dict[tuple[str, str], tuple[Attempt, ...]] = field(default_factory=dict)
 
@@ -42,18 +44,12 @@ class Side:
         return {"label": self.label, "about": self.about, "spent": self.spent, "figures": found}
 
 
-def less(first: Side, second: Side, kind: str, way: str) -> Interval:
-    """The second's accuracy less the first's over the questions of both, with its bootstrap interval."""
-    one, other = first.shares(kind, way), second.shares(kind, way)
-    both = [task for task in one if task in other]
-    return paired_bootstrap([one[task] for task in both], [other[task] for task in both])
-
-
 def markdown(sides: Sequence[Side], command: str) -> str:
     """All tables, the first side being what the others are compared with."""
     parts = ["# The loop on the in-box model", "", f"`{command}`", "", *_sides(sides)]
     for kind in FRESH:
         parts += ["", f"## {kind[0].upper()}{kind[1:]}", "", *_table(sides, kind)]
+    parts += ["", "## Alone, beside version 0 in a graph", "", *distilled(sides)]
     ways = " and ".join(WAYS)
     parts += [
         "",
@@ -80,11 +76,30 @@ def _table(sides: Sequence[Side], kind: str) -> list[str]:
     head = "| side | n | T 1 | less version 0 | pass@k | greedy | less version 0 | tokens |"
     lines = [head, "|---|---|---|---|---|---|---|---|"]
     for side in sides:
-        sampled, greedy = (figures(side.attempts[kind, way]) for way in ("T 1", "greedy"))
-        cells = [side.label, f"{sampled.n} × {sampled.k}"]
-        cells += [_share(sampled.accuracy), _less(sides[0], side, kind, "T 1"), _share(sampled.pass_at)]
-        cells += [_share(greedy.accuracy), _less(sides[0], side, kind, "greedy"), f"{sampled.tokens:.0f}"]
-        lines.append(f"| {' | '.join(cells)} |")
+        sampled = figures(side.attempts[kind, "T 1"])
+        cells = [side.label, f"{sampled.n} × {sampled.k}", _share(sampled.accuracy)]
+        cells += [_less(sides[0], side, kind, "T 1"), _share(sampled.pass_at) if sampled.k > 1 else ""]
+        if (kind, "greedy") in side.attempts:
+            cells += [_share(figures(side.attempts[kind, "greedy"]).accuracy), _less(sides[0], side, kind, "greedy")]
+        else:
+            cells += ["", ""]
+        lines.append(f"| {' | '.join(cells)} | {sampled.tokens:.0f} |")
+    return lines
+
+
+def distilled(sides: Sequence[Side]) -> list[str]:
+    """The last loop's weights alone beside version 0 in its graphs, on the same questions."""
+    graphs = [side for side in sides if side.graph != ALONE]
+    alone = [side for side in sides if side.main and "promoted" in side.spent]
+    lines = ["| questions | version 0 in | tokens | tokens alone | T 1 alone less that | greedy alone less that |"]
+    lines.append("|---|---|---|---|---|---|")
+    for kind in FRESH if alone else ():
+        for graph in graphs:
+            spent = [figures(side.attempts[kind, "T 1"]).tokens for side in (graph, alone[-1])]
+            one = graph.shares(kind, "T 1")
+            points = [_points(_paired(one, alone[-1].shares(kind, way))) for way in WAYS]
+            cells = [kind, graph.label.partition(", ")[2], *(f"{tokens:.0f}" for tokens in spent), *points]
+            lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -93,7 +108,14 @@ def _share(found: Interval | None) -> str:
 
 
 def _less(first: Side, side: Side, kind: str, way: str) -> str:
-    if side is first:
-        return ""
-    found = less(first, side, kind, way)
+    return "" if side is first else _points(_paired(first.shares(kind, way), side.shares(kind, way)))
+
+
+def _points(found: Interval) -> str:
     return f"{100 * found.estimate:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+
+
+def _paired(first: dict[str, float], second: dict[str, float]) -> Interval:
+    """The second's accuracy less the first's over the questions of both, with its bootstrap interval."""
+    both = [task for task in first if task in second]
+    return paired_bootstrap([first[task] for task in both], [second[task] for task in both])
