@@ -1,11 +1,13 @@
 """Measuring a version: greedily and with several samples at temperature 1, on every set, each an evaluation's cell."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from maieutic.evals import evaluate, parse_contender
+from maieutic.evals.agreement import Agreement, agreement
 from maieutic.evals.core import OnCell, Row
 from maieutic.evals.items import Figures, grouped
 from maieutic.improve.plan import Plan
@@ -13,6 +15,8 @@ from maieutic.improve.steps import Steps
 from maieutic.improve.version import Version
 from maieutic.settings import Settings
 from maieutic.stats import Interval
+from maieutic.tasks.source import load_tasks
+from maieutic.tasks.task import AnswerType
 from maieutic.types import Sampling
 
 MARK = "measured.json"
@@ -22,11 +26,13 @@ GREEDY, SAMPLED = Sampling(temperature=0.0), Sampling(temperature=1.0)
 @dataclass(frozen=True, slots=True)
 class Measured:
     """A version on one set. `shares` is how many of a question's samples were right, by its id; questions whose answer
-    could not be scored have none."""
+    could not be scored have none. `agreement` tells whether the samples' agreement is a confidence; None for one each.
+    """
 
     greedy: Figures
     sampled: Figures
     shares: dict[str, float]
+    agreement: Agreement | None = None
 
     @property
     def accuracy(self) -> Interval | None:
@@ -35,7 +41,9 @@ class Measured:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Measured":
-        return cls(_figures(data["greedy"]), _figures(data["sampled"]), dict(data["shares"]))
+        found = data.get("agreement")
+        agreed = Agreement(Interval(**found["error"]), found["separation"]) if found else None
+        return cls(_figures(data["greedy"]), _figures(data["sampled"]), dict(data["shares"]), agreed)
 
 
 async def measure(
@@ -63,7 +71,8 @@ async def measure(
             steps.go_on(evaluation.stopped)
             found.append(evaluation.rows)
         greedy, sampled = ({row.cell.tasks: row for row in rows} for rows in found)
-        return {set_: asdict(Measured(greedy[set_].figures, *_of(sampled[set_]))) for set_ in plan.sets}
+        told = {set_: await asyncio.to_thread(_of, sampled[set_]) for set_ in plan.sets}
+        return {set_: asdict(Measured(greedy[set_].figures, *told[set_])) for set_ in plan.sets}
 
     await steps.once(folder / MARK, f"measure version {version.number}", work)
     return measured_before(version.number, steps) or {}
@@ -79,9 +88,11 @@ def _folder(number: int, steps: Steps) -> Path:
     return steps.out / "versions" / f"{number:02}"
 
 
-def _of(row: Row) -> tuple[Figures, dict[str, float]]:
+def _of(row: Row) -> tuple[Figures, dict[str, float], Agreement | None]:
     groups = grouped(attempt for attempt in row.attempts if attempt.outcome is not None)
-    return row.figures, {task: sum(a.right for a in group) / len(group) for task, group in groups.items()}
+    shares = {task: sum(a.right for a in group) / len(group) for task, group in groups.items()}
+    types: dict[str, AnswerType] = {task.id: task.answer_type for task in load_tasks(row.cell.tasks).tasks}
+    return row.figures, shares, agreement(row.attempts, types)
 
 
 def _figures(data: Mapping[str, Any]) -> Figures:

@@ -24,7 +24,8 @@ def markdown(done: Improvement, command: str) -> str:
         parts += [f"## Round {one.number}", "", *_round(one), ""]
     parts += [
         "Accuracy (pass@1) is over all samples at temperature 1, pass@k the share of questions that one of k samples "
-        "got right, both with 95 % intervals over questions; tokens are prompt and completion, means a sample. A "
+        "got right, both with 95 % intervals over questions; tokens are prompt and completion, means a sample. The "
+        "calibration error (ECE) is that of taking the share of the other samples that agree for a confidence. A "
         "version is kept where it is better on what it was trained for, and significantly worse on no older set, by "
         "95 % bootstrap intervals of the difference on the same questions. They are not corrected for the number of "
         "sets or rounds, and the same questions decide every round: measure what is kept on new ones before you say "
@@ -71,17 +72,26 @@ def kind(done: Improvement, source: str) -> str:
 
 def _accuracy(done: Improvement, found: Versions) -> list[str]:
     k = done.plan.k
-    lines = [f"| version | set | | n | greedy | pass@1 | pass@{k} | tokens |", "|---|---|---|---|---|---|---|---|"]
+    head = f"| version | set | | n | greedy | pass@1 | pass@{k} | tokens | calibration error |"
+    lines = [head, "|---|---|---|---|---|---|---|---|---|"]
     for label, measured in found:
         for source, one in measured.items():
             cells = [label, f"`{sources.label(source)}`", kind(done, source), f"{one.sampled.n} × {one.sampled.k}"]
             shares = (one.greedy.accuracy, one.sampled.accuracy, one.sampled.pass_at)
             cells += ["not scored" if share is None else share.percent() for share in shares]
-            lines.append(f"| {' | '.join([*cells, f'{one.sampled.tokens:,.0f}'])} |")
+            cells += [f"{one.sampled.tokens:,.0f}", _error(one)]
+            lines.append(f"| {' | '.join(cells)} |")
     if done.plan.older:
         told = [(label, worst(done, measured)) for label, measured in found]
         lines += ["", "Worst accuracy on older sets: " + "; ".join(_worst(label, one) for label, one in told) + "."]
     return lines
+
+
+def _error(measured: Measured) -> str:
+    found = measured.agreement
+    if found is None:
+        return ""
+    return f"{found.error.estimate:.3f} [{found.error.low:.3f}, {found.error.high:.3f}]"
 
 
 def _worst(label: str, found: Interval | None) -> str:
@@ -129,7 +139,10 @@ def _trained(facts: dict[str, Any]) -> str:
 
 
 def _figures(measured: dict[str, Measured]) -> dict[str, Any]:
-    return {source: {"greedy": asdict(one.greedy), "sampled": asdict(one.sampled)} for source, one in measured.items()}
+    return {
+        source: {name: value for name, value in asdict(one).items() if name != "shares"}
+        for source, one in measured.items()
+    }
 
 
 def _json(found: Interval | None) -> dict[str, Any] | None:
