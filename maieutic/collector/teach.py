@@ -11,7 +11,7 @@ from maieutic.collector.front import collect
 from maieutic.collector.report import CollectReport
 from maieutic.errors import UserError
 from maieutic.llm.model import Model
-from maieutic.recipes.export import candidates
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.items import Ask
 from maieutic.recipes.recipe import Tally, find_recipe
 from maieutic.recipes.teaching import task_of
@@ -93,5 +93,5 @@ def _asks(roots: Sequence[Path], recipe: str, settings: Mapping[str, Any]) -> li
     """What the recipe asks about these traces, each thing once."""
     with ExitStack() as stack:
         readers = [stack.enter_context(TraceReader(root)) for root in roots]
-        items = find_recipe(recipe, settings)(candidates(readers), Tally())
+        items = find_recipe(recipe, settings)(Candidates(readers), Tally())
         return list({item.id: item for item in items if isinstance(item, Ask)}.values())

@@ -30,9 +30,10 @@ class Difficulty:
         return self._reason(sample.solved)
 
     def learn(self, reader: TraceReader) -> None:
-        """Take in how the runs of a folder fared."""
+        """Take in how the runs of a folder fared; without those whose groups might end early for their answers, which
+        tell no fair share."""
         for summary in reader.runs():
-            if summary.outcome is not None:
+            if summary.outcome is not None and summary.group_samples is None:
                 values = (_group(summary), summary.outcome is Outcome.CORRECT)
                 self._groups.execute(
                     "INSERT INTO groups VALUES (?, ?, 1) ON CONFLICT (name) DO UPDATE "

@@ -9,16 +9,17 @@ called bad; here these are left out and counted. Leaves are good where their ans
 so that its two thresholds on scores between 0 and 1 are not needed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from typing import Literal
 
 from maieutic.errors import UserError
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import asked, go_on, said, step_turns
-from maieutic.recipes.groups import Attempt, Known, attempts, by_task, drop_kept, pick
+from maieutic.recipes.groups import Attempt, Known, by_task, drop_kept, pick
 from maieutic.recipes.items import Dialogue, Item, Pair, Reply, Turn
 from maieutic.recipes.linearise import Tree, TreeNode, tree_of, way_to
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 
 CHANGES = (
     "Wait, that step was a mistake. I leave this way and try another one.",
@@ -37,13 +38,11 @@ Rows = Literal["splices", "pairs", "good", "all"]
 
 
 @recipe("agent_r", needs="verified runs of `tree`", gives="dialogues, pairs")
-def agent_r(
-    runs: Iterable[Candidate], tally: Tally, *, bad: float = 0.2, most: int = 4, rows: Rows = "all"
-) -> Iterator[Item]:
+def agent_r(runs: Candidates, tally: Tally, *, bad: float = 0.2, most: int = 4, rows: Rows = "all") -> Iterator[Item]:
     """Runs of the graph `tree`. A step is bad where its state was valued `bad` or less; `most` pairs of a good and a
     bad way are taken from a run. Raises UserError where no run has a tree."""
     trees = 0
-    for group in by_task(attempts(runs, tally, "agent_r")).values():
+    for group in by_task(runs, tally, "agent_r"):
         known = Known(group)
         for attempt in group:
             tree = tree_of(attempt.run)

@@ -11,12 +11,13 @@ answer; the numbers are held against the shortest right solution that is known, 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import asked, lines_of, messages_of, question_of, said
-from maieutic.recipes.groups import Attempt, Known, by_task, drop_kept
+from maieutic.recipes.groups import Attempt, Known, drop_kept
 from maieutic.recipes.items import Ask, Dialogue, Item, Pair, Reply, Turn
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.teaching import Taught, Teacher
 
 CRITIC = (
@@ -54,7 +55,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 @recipe("critique_data", needs="verified groups", gives="dialogues, pairs", asks=True)
 def critique_data(
-    runs: Iterable[Candidate],
+    runs: Candidates,
     tally: Tally,
     *,
     per_question: int = 2,
@@ -65,7 +66,7 @@ def critique_data(
     """Of each question `per_question` wrong solutions and one right one. A critique is tried `tries` times; at most
     `reserved` of its refined solutions are kept; `slack` numbers may be missing from one."""
     teacher = Teacher(runs, tally, "critique_data")
-    for group in by_task(teacher.attempts).values():
+    for group in teacher.by_task():
         known = Known(group)
         right = sorted((a for a in group if a.right), key=lambda a: len(a.text))
         wrong = [a for a in group if a.answer is not None and known.right(a.answer) is False][:per_question]

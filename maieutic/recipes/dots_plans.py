@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from maieutic.errors import UserError
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import question_of
-from maieutic.recipes.groups import Attempt, attempts, drop_kept
+from maieutic.recipes.groups import Attempt, by_task, drop_kept
 from maieutic.recipes.items import Dialogue, Turn
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.trace.record import RunRecord
 from maieutic.types import Outcome
 
@@ -48,15 +49,11 @@ class _Arm:
 
 
 @recipe("dots_plans", needs="verified runs of `planner`")
-def dots_plans(runs: Iterable[Candidate], tally: Tally, *, arms: int = 2, tries: int = 1) -> Iterator[Dialogue]:
+def dots_plans(runs: Candidates, tally: Tally, *, arms: int = 2, tries: int = 1) -> Iterator[Dialogue]:
     """Runs of the graph `planner`, such as `maieutic plan` makes them. `arms` trajectories have to have been judged
     `tries` times each. Raises UserError where no run follows a trajectory."""
     planned = False
-    questions: defaultdict[tuple[str, str], list[Attempt]] = defaultdict(list)
-    for attempt in attempts(runs, tally, "dots_plans"):
-        header = attempt.run.header
-        questions[header.task_key, header.models[0] if header.models else ""].append(attempt)
-    for (_, solver), group in questions.items():
+    for solver, group in _solvers(by_task(runs, tally, "dots_plans")):
         tried: defaultdict[str, _Arm] = defaultdict(_Arm)
         for attempt in group:
             if (trajectory := _trajectory(attempt.run)) is not None:
@@ -70,6 +67,16 @@ def dots_plans(runs: Iterable[Candidate], tally: Tally, *, arms: int = 2, tries:
         yield _row(group[0].run, solver, enough)
     if tally.seen and not planned:
         raise UserError("The recipe dots_plans needs trajectories that were tried: maieutic plan --graph planner.")
+
+
+def _solvers(questions: Iterable[list[Attempt]]) -> Iterator[tuple[str, list[Attempt]]]:
+    """The attempts at each question by each model, and its name."""
+    for question in questions:
+        solvers: defaultdict[str, list[Attempt]] = defaultdict(list)
+        for attempt in question:
+            models = attempt.run.header.models
+            solvers[models[0] if models else ""].append(attempt)
+        yield from solvers.items()
 
 
 def _row(run: RunRecord, solver: str, arms: dict[str, _Arm]) -> Dialogue:

@@ -1,7 +1,7 @@
 """Export: traces through a recipe and a format into one file or folder, with a card that says where it came from.
 
 The same traces give the same bytes. Nothing appears under the asked-for name until it is complete. Rows are written as
-they come: memory doesn't grow with their number, unless a recipe has to compare runs, or older rows are mixed in.
+they come, and recipes that compare runs hold those of one task: memory doesn't grow with their number.
 """
 
 import json
@@ -10,11 +10,13 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from maieutic.errors import UserError
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.items import Item
 from maieutic.recipes.mixing import checked, mix_in
 from maieutic.recipes.recipe import Candidate, Row, Tally, find_format, find_recipe
@@ -83,8 +85,8 @@ def export(
         with ExitStack() as stack:
             readers = [stack.enter_context(TraceReader(root)) for root in roots]
             file = stack.enter_context(temporary.open("wb"))
-            runs = candidates(readers)
-            items = select(runs if sieve is None else sieve.runs(runs, tally), tally)
+            runs = Candidates(readers) if sieve is None else Candidates(readers, partial(sieve.runs, tally=tally))
+            items = select(runs, tally)
             items = checked(items if sieve is None else sieve.items(items, tally), tasks)
             rows, duplicates = _write(make_rows(items, tally), file)
             notes = tuple(note for reader in readers for note in reader.notes)
@@ -104,12 +106,6 @@ def export(
     extra += [] if replay is None else ["--replay", f"{replay[0]}:{replay[1]:g}"]
     _write_cards(report, roots, recipe, format, settings or {}, extra)
     return report
-
-
-def candidates(readers: Iterable[TraceReader]) -> Iterator[Candidate]:
-    for reader in readers:
-        for summary in reader.runs():
-            yield Candidate(summary, reader)
 
 
 def _write(rows: Iterable[Row], file: BinaryIO) -> tuple[int, int]:

@@ -5,13 +5,14 @@ the runs; a teacher refines the criticised solution several times, and is then a
 gold is used. Deviation: the paper also tries similarity of embeddings for the choice.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from maieutic.errors import UserError
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import asked, question_of, said
 from maieutic.recipes.groups import Attempt, drop_kept
 from maieutic.recipes.items import Ask, Dialogue, Item
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.teaching import Taught, Teacher
 
 _REFINE = """\
@@ -46,19 +47,21 @@ Answer: <number>"""
 
 
 @recipe("ilf", needs="runs with a critic", gives="dialogues", asks=True)
-def ilf(runs: Iterable[Candidate], tally: Tally, *, refinements: int = 3, most: int = 1) -> Iterator[Item]:
+def ilf(runs: Candidates, tally: Tally, *, refinements: int = 3, most: int = 1) -> Iterator[Item]:
     """Runs of a graph with a critic (`critique`), verified or not: of each, `most` critiques that found an error, each
     refined `refinements` times. Raises UserError where no run has feedback."""
-    teacher = Teacher(runs, tally, "ilf", verified=False)
+    teacher = Teacher(runs, tally, "ilf")
     found = False
-    for attempt in teacher.attempts:
+    seen = False
+    for attempt in (attempt for group in teacher.by_task(verified=False) for attempt in group):
+        seen = True
         feedback = list(_feedback(attempt))
         found = found or bool(feedback)
         if not feedback:
             drop_kept(tally, "no feedback that found an error")
         for solution, words in feedback[:most]:
             yield from _rows(teacher, attempt, solution, words, refinements, tally)
-    if teacher.attempts and not found:
+    if seen and not found:
         raise UserError("The recipe ilf found no feedback that objects: collect with a graph such as critique.")
 
 

@@ -5,24 +5,25 @@ a path all is learnt that it said itself; what peers wrote was put into its prom
 that took part in no exchange is left out: learning from such traces alone was found to bring nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from maieutic.errors import UserError
-from maieutic.recipes.groups import Attempt, Known, attempts, by_task, drop_kept
+from maieutic.recipes.candidates import Candidates
+from maieutic.recipes.groups import Attempt, Known, by_task, drop_kept
 from maieutic.recipes.items import Episode
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.tasks.answers import extract
 from maieutic.trace.record import CallRecord, RunEvent
 
 
 @recipe("leap_t", needs="verified runs of `peers`")
 def leap_t(
-    runs: Iterable[Candidate], tally: Tally, *, longest: int = 256, least: int = 1, role: str = "peer"
+    runs: Candidates, tally: Tally, *, longest: int = 256, least: int = 1, role: str = "peer"
 ) -> Iterator[Episode]:
     """Paths with `least` summaries or more, each of fewer than `longest` tokens. Raises UserError where no run has
     peers that sum up."""
     summed = False
-    for group in by_task(attempts(runs, tally, "leap_t")).values():
+    for group in by_task(runs, tally, "leap_t"):
         known = Known(group)
         for attempt in group:
             summaries = _summaries(attempt)

@@ -10,13 +10,14 @@ what follows the error. A smoothing pass over the rows is left out.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import asked, lines_of, question_of, said
-from maieutic.recipes.groups import Attempt, Known, by_task, drop_kept, pick
+from maieutic.recipes.groups import Attempt, Known, drop_kept, pick
 from maieutic.recipes.items import Ask, Dialogue, Item
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.teaching import Taught, Teacher
 from maieutic.trace.record import RunRecord
 
@@ -125,7 +126,7 @@ class _Flawed:
 
 @recipe("lemma", needs="verified groups", gives="dialogues", asks=True)
 def lemma(
-    runs: Iterable[Candidate],
+    runs: Candidates,
     tally: Tally,
     *,
     per_question: int = 2,
@@ -136,7 +137,8 @@ def lemma(
     """Of each question that was failed at least once, `per_question` own errors, and `inject` kinds of error injected
     `samples` times each into a right solution (the paper: six kinds, five times)."""
     teacher = Teacher(runs, tally, "lemma")
-    for key, group in by_task(teacher.attempts).items():
+    for group in teacher.by_task():
+        key = group[0].run.header.task_key
         known = Known(group)
         right = [attempt for attempt in group if attempt.right]
         wrong = [attempt for attempt in group if attempt.answer is not None and known.right(attempt.answer) is False]

@@ -10,10 +10,13 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 from maieutic.errors import UserError
 from maieutic.recipes.groups import chance
 from maieutic.recipes.items import Item, Prompt
+from maieutic.recipes.seen import Seen
+from maieutic.recipes.storage import beside, remove
 
 
 def checked(items: Iterable[Item], tasks: str | None) -> Iterator[Item]:
@@ -39,30 +42,74 @@ def mix_in(new: Path, old: Path, share: float) -> int:
     """Put rows of `old` among those of `new`, so that they are `share` of all, and how many these were.
 
     They are drawn and placed at random, but the same every time. A row that is among the new ones is not drawn; where
-    there are too few, all are taken. Raises UserError where `share` is no share below 1, or the rows are of another
-    format.
+    there are too few, all are taken. The rows are never all in memory. Raises UserError where `share` is no share below
+    1, or the rows are of another format.
     """
     if not 0 <= share < 1:
         raise UserError(f"The share of replayed rows is {share:g}: give one from 0 to below 1, such as 0.2.")
-    rows = new.read_bytes().splitlines()
+    others, mixed = beside(new, "older"), beside(new, "mixed")
     try:
-        known = set(rows)
-        olds = [line for line in dict.fromkeys(old.read_bytes().splitlines()) if line.strip() and line not in known]
-    except OSError as error:
-        raise UserError(f"Rows to replay can't be read from {old} ({error.strerror}): give a file of rows.") from error
-    if olds and _columns(olds[0]) != _columns(rows[0]):
-        raise UserError(f"The rows of {old} are of another format than the new ones: export both in the same one.")
-    chosen = chance("replay", len(rows), share)
-    drawn = chosen.sample(olds, min(len(olds), round(len(rows) * share / (1 - share))))
-    places = [True] * len(drawn) + [False] * len(rows)
-    chosen.shuffle(places)
-    sources = {True: iter(drawn), False: iter(rows)}
-    with new.open("wb") as file:
-        for from_old in places:
-            file.write(next(sources[from_old]) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return len(drawn)
+        number, there = _others(new, old, others)
+        drawn = min(there, round(number * share / (1 - share)))
+        draw = chance("replay", number, share)
+        with new.open("rb") as rows, others.open("rb") as older, mixed.open("wb") as file:
+            replayed = _some(older, there, drawn, draw)
+            left = drawn
+            for row in _lines(rows):
+                while draw.random() * (left + number) < left:
+                    file.write(next(replayed) + b"\n")
+                    left -= 1
+                file.write(row + b"\n")
+                number -= 1
+            file.writelines(row + b"\n" for row in replayed)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(mixed, new)
+    finally:
+        remove(others)
+        remove(mixed)
+    return drawn
+
+
+def _others(new: Path, old: Path, out: Path) -> tuple[int, int]:
+    """Write the older rows that are not among the new ones to `out`, each once; how many there are of either kind."""
+    number = there = 0
+    with Seen() as seen, out.open("wb") as file:
+        first = b""
+        with new.open("rb") as rows:
+            for row in _lines(rows):
+                number += 1
+                first = first or row
+                seen.add(row)
+        try:
+            with old.open("rb") as rows:
+                for row in _lines(rows):
+                    if not seen.add(row):
+                        continue
+                    if not there and _columns(row) != _columns(first):
+                        raise UserError(
+                            f"The rows of {old} are of another format than the new ones: export both in the same one."
+                        )
+                    there += 1
+                    file.write(row + b"\n")
+        except OSError as error:
+            raise UserError(
+                f"Rows to replay can't be read from {old} ({error.strerror}): give a file of rows."
+            ) from error
+    return number, there
+
+
+def _some(rows: Iterable[bytes], there: int, wanted: int, draw: Random) -> Iterator[bytes]:
+    """So many of `there` rows, each set of them as likely as any other, in their order (Knuth's algorithm S)."""
+    for row in _lines(rows):
+        if draw.random() * there < wanted:
+            wanted -= 1
+            yield row
+        there -= 1
+
+
+def _lines(rows: Iterable[bytes]) -> Iterator[bytes]:
+    return (line for row in rows if (line := row.rstrip(b"\r\n")).strip())
 
 
 def _columns(line: bytes) -> list[str] | None:

@@ -6,26 +6,26 @@ were outvoted are judged by what other runs of the question have shown to be rig
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from maieutic.errors import UserError
-from maieutic.recipes.groups import Attempt, Known, attempts, by_task, drop_kept, pick
+from maieutic.recipes.candidates import Candidates
+from maieutic.recipes.groups import Attempt, Known, by_task, drop_kept, pick
 from maieutic.recipes.items import Episode
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.solved import path_to, reject_path
 from maieutic.trace.record import RunRecord
 
 
 @recipe("mixture_of_thought", needs="verified runs of `three_ways`")
-def mixture_of_thought(
-    runs: Iterable[Candidate], tally: Tally, *, mix: Literal["all", "one"] = "all"
-) -> Iterator[Episode]:
+def mixture_of_thought(runs: Candidates, tally: Tally, *, mix: Literal["all", "one"] = "all") -> Iterator[Episode]:
     """Runs of the graph `three_ways`. `mix=one` keeps one way of each question, drawn at random but the same every
     time. Raises UserError where no run reasons in several ways."""
     seen = False
-    for key, group in by_task(attempts(runs, tally, "mixture_of_thought")).items():
-        known, found = Known(group), defaultdict[str, list[tuple[Attempt, Episode]]](list)
+    for group in by_task(runs, tally, "mixture_of_thought"):
+        key, known = group[0].run.header.task_key, Known(group)
+        found = defaultdict[str, list[tuple[Attempt, Episode]]](list)
         for attempt in group:
             answers = _answers(attempt.run)
             seen = seen or bool(answers)

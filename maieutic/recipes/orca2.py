@@ -5,19 +5,20 @@ A strategy is a graph with its settings. Only what the answering turn says is ke
 strategy; a turn whose answer can't be read without the erased instructions is left out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import CAUTIOUS, asked, said
-from maieutic.recipes.groups import Attempt, attempts, by_task, drop_kept
+from maieutic.recipes.groups import Attempt, by_task, drop_kept
 from maieutic.recipes.items import Dialogue
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.tasks.answers import extract
 
 
 @recipe("orca2", needs="verified runs of several graphs")
-def orca2(runs: Iterable[Candidate], tally: Tally, *, system: str = CAUTIOUS) -> Iterator[Dialogue]:
+def orca2(runs: Candidates, tally: Tally, *, system: str = CAUTIOUS) -> Iterator[Dialogue]:
     """`system` stands in place of every strategy's own instructions."""
-    for group in by_task(attempts(runs, tally, "orca2")).values():
+    for group in by_task(runs, tally, "orca2"):
         right = [attempt for attempt in group if attempt.right and _readable(attempt)]
         drop_kept(tally, "not right, or unreadable without its instructions", len(group) - len(right))
         if right:

@@ -7,13 +7,14 @@ keeps the old answer: it is solved again, several times, and kept where the solu
 Deviation: the paper's second stage also has a model reflect on the wrong answer; `critique_data` and `lemma` do that.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import CAUTIOUS, question_of, said
-from maieutic.recipes.groups import Attempt, Known, by_task, chance
+from maieutic.recipes.groups import Attempt, Known, chance
 from maieutic.recipes.items import Ask, Dialogue, Item, Prompt, Turn
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.teaching import Taught, Teacher
 
 PERSONAS = (
@@ -44,7 +45,7 @@ Answer:
 
 @recipe("persona", needs="verified groups", gives="dialogues, prompts", asks=True)
 def persona(
-    runs: Iterable[Candidate],
+    runs: Candidates,
     tally: Tally,
     *,
     personas: int = 2,
@@ -55,7 +56,8 @@ def persona(
     """`personas` rewritings of each question, and `more` of those that were answered wrong at least once; each is
     solved `agree` times, and all of its answers have to be the same."""
     teacher = Teacher(runs, tally, "persona")
-    for key, group in by_task(teacher.attempts).items():
+    for group in teacher.by_task():
+        key = group[0].run.header.task_key
         failed = any(not attempt.right for attempt in group)
         drawn = list(PERSONAS)
         chance("persona", key).shuffle(drawn)

@@ -6,13 +6,14 @@ of the old question, which reasons from premises that hold no more. Deviation: t
 paths is the trainer's; and its summary of premises for each option is left to the teacher.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from maieutic.errors import UserError
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import CAUTIOUS, question_of, said
-from maieutic.recipes.groups import Attempt, Known, by_task, drop_kept
+from maieutic.recipes.groups import Attempt, Known, drop_kept
 from maieutic.recipes.items import Ask, Dialogue, Item, Pair, Reply, Turn
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.teaching import Teacher
 from maieutic.tasks.task import options
 
@@ -32,11 +33,12 @@ Answer:
 
 
 @recipe("poda", needs="verified runs of multiple-choice questions", gives="dialogues, pairs", asks=True)
-def poda(runs: Iterable[Candidate], tally: Tally, *, per_question: int = 1) -> Iterator[Item]:
+def poda(runs: Candidates, tally: Tally, *, per_question: int = 1) -> Iterator[Item]:
     """`per_question` wrong options of each question become right ones. Raises UserError where no task has choices."""
     teacher = Teacher(runs, tally, "poda")
-    choices = False
-    for group in by_task(teacher.attempts).values():
+    asked_of = choices = False
+    for group in teacher.by_task():
+        asked_of = True
         right = next((attempt for attempt in group if attempt.right), None)
         labelled = options(group[0].run.header.task.get("inputs") or {})
         choices = choices or bool(labelled)
@@ -47,7 +49,7 @@ def poda(runs: Iterable[Candidate], tally: Tally, *, per_question: int = 1) -> I
         wrong = [label for label in labelled if known.right(label) is False]
         for label in wrong[:per_question]:
             yield from _rows(teacher, right, label, labelled, known, tally)
-    if teacher.attempts and not choices:
+    if asked_of and not choices:
         raise UserError("The recipe poda needs multiple-choice questions: tasks with inputs.choices.")
 
 

@@ -10,13 +10,14 @@ Steps are lines that are not empty. What follows the word is a turn of its own, 
 learn from nothing else.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import lines_of, said
-from maieutic.recipes.groups import Attempt, attempts, by_policy, chance, drop_kept, pick
+from maieutic.recipes.groups import Attempt, by_policy, chance, drop_kept, pick
 from maieutic.recipes.items import Dialogue, Item, Prompt, Turn
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.tasks.answers import extract
 from maieutic.types import Message
 
@@ -27,7 +28,7 @@ ASTRAY = "There is a mistake in it. I try another way."
 
 @recipe("restart_explore", needs="verified groups", gives="prompts or dialogues")
 def restart_explore(
-    runs: Iterable[Candidate],
+    runs: Candidates,
     tally: Tally,
     *,
     rows: Literal["starts", "revisions"] = "starts",
@@ -37,23 +38,25 @@ def restart_explore(
 ) -> Iterator[Item]:
     """Attempts are cut up to `back` steps before their end, at a place that is the same every time; `word` stands at
     the end of what is kept. Questions that were always or never solved are left out."""
-    for group in by_policy(attempts(runs, tally, "restart_explore")).values():
-        right = [attempt for attempt in group if attempt.right]
-        wrong = [attempt for attempt in group if not attempt.right]
-        if not right or not wrong:
-            drop_kept(tally, "always solved" if right else "never solved", len(group))
+    for group in by_policy(runs, tally, "restart_explore"):
+        number = len(group.attempts)
+        if not group.right or not group.wrong:
+            drop_kept(tally, "always solved" if group.right else "never solved", number)
             continue
-        key = right[0].run.header.group_id or ""
-        pair = (pick(right, "restart", key), pick(wrong, "restart", key))
+        pair = (pick(group.right, "restart", group.id), pick(group.wrong, "restart", group.id))
         cuts = [cut(attempt, back) for attempt in pair]
         if None in cuts:
-            drop_kept(tally, "too short to be cut", len(group))
+            drop_kept(tally, "too short to be cut", number)
             continue
-        drop_kept(tally, "another attempt was taken", len(group) - 2)
+        drop_kept(tally, "another attempt was taken", number - 2)
         for attempt, end in zip(pair, cuts, strict=True):
             assert end is not None
             head = f"{attempt.text[:end].rstrip()}\n\n{word}"
-            yield (_start(attempt, head, bonus) if rows == "starts" else _revision(attempt, head, end, pair[0]))
+            yield (
+                _start(attempt, head, bonus, group.meta)
+                if rows == "starts"
+                else _revision(attempt, head, end, pair[0], group.meta)
+            )
 
 
 def cut(attempt: Attempt, back: int) -> int | None:
@@ -67,16 +70,17 @@ def cut(attempt: Attempt, back: int) -> int | None:
     return None
 
 
-def _start(attempt: Attempt, head: str, bonus: float) -> Prompt:
+def _start(attempt: Attempt, head: str, bonus: float, meta: dict[str, Any]) -> Prompt:
     won = {"from": "right", "bonus_if_wrong": -bonus} if attempt.right else {"from": "wrong", "bonus_if_right": bonus}
     begun: Message = {"role": "assistant", "content": head}
-    return Prompt((*attempt.prompt, begun), dict(attempt.run.header.task), (attempt.run.header.run_id,), won)
+    return Prompt(
+        (*attempt.prompt, begun), dict(attempt.run.header.task), (attempt.run.header.run_id,), {**won, **meta}
+    )
 
 
-def _revision(attempt: Attempt, head: str, end: int, right: Attempt) -> Dialogue:
+def _revision(attempt: Attempt, head: str, end: int, right: Attempt, meta: dict[str, Any]) -> Dialogue:
     rest = f"{HOLDS}\n\n{attempt.text[end:].strip()}" if attempt.right else f"{ASTRAY}\n\n{right.text.strip()}"
     shown = [Turn(message, author="template") for message in attempt.prompt]
     ids = dict.fromkeys((attempt.run.header.run_id, right.run.header.run_id))
-    return Dialogue(
-        (*shown, said(head, learn=False), said(rest)), tuple(ids), {"from": "right" if attempt.right else "wrong"}
-    )
+    said_of = {"from": "right" if attempt.right else "wrong", **meta}
+    return Dialogue((*shown, said(head, learn=False), said(rest)), tuple(ids), said_of)

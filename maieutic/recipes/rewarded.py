@@ -3,12 +3,13 @@
 The parts are those of `maieutic.tasks.rewards`; a run's group are the runs of the same prompt by the same policy.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from maieutic.recipes.candidates import Candidates
+from maieutic.recipes.groups import ended_early, policies
 from maieutic.recipes.items import Episode
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.solved import winning_path
 from maieutic.tasks.rewards.parts import Reward, Scored
 from maieutic.trace.record import RunRecord
@@ -18,7 +19,7 @@ PLAIN: Mapping[str, float] = {"answer": 1.0}
 
 @recipe("rewarded", needs="any runs")
 def rewarded(
-    runs: Iterable[Candidate],
+    runs: Candidates,
     tally: Tally,
     *,
     weights: dict[str, float] = dict(PLAIN),  # noqa: B006
@@ -30,18 +31,18 @@ def rewarded(
     here: give them in Python.
     """
     reward = Reward(weights, settings)
-    groups: defaultdict[str, list[Candidate]] = defaultdict(list)
-    for candidate in runs:
-        tally.seen += 1
-        if candidate.summary.finished is None:
-            tally.dropped["unfinished"] += 1
-            continue
-        groups[candidate.summary.group_id or candidate.summary.run_id].append(candidate)
-    for group in groups.values():
-        yield from _scored_group([candidate.load() for candidate in group], reward, tally)
+    for group in policies(runs.by_task()):
+        tally.seen += len(group)
+        finished = [candidate for candidate in group if candidate.summary.finished is not None]
+        if unfinished := len(group) - len(finished):
+            tally.dropped["unfinished"] += unfinished
+        early = ended_early(group)
+        if early:
+            tally.counts["groups_that_ended_early"] += 1
+        yield from _scored_group([candidate.load() for candidate in finished], reward, tally, early)
 
 
-def _scored_group(runs: list[RunRecord], reward: Reward, tally: Tally) -> Iterator[Episode]:
+def _scored_group(runs: list[RunRecord], reward: Reward, tally: Tally, early: bool) -> Iterator[Episode]:
     plain = [_scored(run) for run in runs]
     for run, one in zip(runs, plain, strict=True):
         parts = reward.parts(Scored(one.text, one.tokens, one.outcome, tuple(plain), one.facts))
@@ -50,7 +51,8 @@ def _scored_group(runs: list[RunRecord], reward: Reward, tally: Tally) -> Iterat
             tally.dropped["nothing to score"] += 1
             continue
         tally.kept += 1
-        yield Episode(run, winning_path(run), {"rewards": parts, "reward": total, "group": run.header.group_id})
+        meta = {"rewards": parts, "reward": total, "group": run.header.group_id}
+        yield Episode(run, winning_path(run), {**meta, **({"ended_early": True} if early else {})})
 
 
 def _scored(run: RunRecord) -> Scored:

@@ -11,14 +11,15 @@ not edited, since nothing could tell whether it is still right.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from typing import Literal
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import lines_of, question_of
-from maieutic.recipes.groups import Attempt, attempts, by_task, chance, drop_kept
+from maieutic.recipes.groups import Attempt, by_task, chance, drop_kept
 from maieutic.recipes.items import Ask, Item, Pair, Reply
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.teaching import Teacher
 from maieutic.tasks.answers import equivalent
 from maieutic.tasks.extraction import extract
@@ -48,7 +49,7 @@ _DROPPED = re.compile(r"\s*[+\-*×]\s*\d+(?:\.\d+)?(?=[^=]*=)")
 
 @recipe("rise_edit", needs="verified runs", gives="pairs")
 def rise_edit(
-    runs: Iterable[Candidate],
+    runs: Candidates,
     tally: Tally,
     *,
     how: Literal["rule", "model"] = "rule",
@@ -59,8 +60,7 @@ def rise_edit(
     """`per_solution` steps of each right solution are edited; an edit that changes more than `changed` words is left
     out. `how=model` asks a teacher, who should be the student itself."""
     teacher = Teacher(runs, tally, "rise_edit") if how == "model" else None
-    found = teacher.attempts if teacher else list(attempts(runs, tally, "rise_edit"))
-    for group in by_task(found).values():
+    for group in teacher.by_task() if teacher else by_task(runs, tally, "rise_edit"):
         items = [
             item
             for attempt in group

@@ -3,9 +3,9 @@
 RISE (Liu et al. 2025, "Trust, But Verify"): 1 for a right answer, -0.5 for a wrong one, -1 where none could be read.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from maieutic.recipes.drawn import Lot, drawn
 from maieutic.recipes.groups import Attempt, attempts, chance, drop_kept
 from maieutic.recipes.items import Dialogue, Turn
 from maieutic.recipes.recipe import Candidate, Tally, recipe
@@ -30,18 +30,20 @@ def rise_verify(
 ) -> Iterator[Dialogue]:
     """`balance` keeps as many of each score as the rarest one that occurs has; `share` of what remains is taken (RISE:
     an eighth of a step's replies)."""
-    by_score: defaultdict[float, list[Attempt]] = defaultdict(list)
-    for attempt in attempts(runs, tally, "rise_verify"):
-        target = rise_outcome(attempt.outcome)
-        assert target is not None
-        by_score[target].append(attempt)
-    least = min(map(len, by_score.values()), default=0)
-    for score, group in sorted(by_score.items()):
-        shuffled = sorted(group, key=lambda attempt: chance("rise", attempt.run.header.run_id).random())
-        wanted = round((least if balance else len(group)) * share)
-        drop_kept(tally, "more than the rarest score", len(group) - wanted)
-        for attempt in shuffled[:wanted]:
-            yield _row(attempt, score)
+
+    def wanted(scores: dict[str, int]) -> dict[str, int]:
+        least = min(scores.values(), default=0)
+        taken = {score: round((least if balance else number) * share) for score, number in scores.items()}
+        drop_kept(tally, "more than the rarest score", sum(scores.values()) - sum(taken.values()))
+        return taken
+
+    yield from drawn(map(_lot, attempts(runs, tally, "rise_verify")), wanted)
+
+
+def _lot(attempt: Attempt) -> Lot:
+    score = rise_outcome(attempt.outcome)
+    assert score is not None
+    return str(score), chance("rise", attempt.run.header.run_id).random(), _row(attempt, score)
 
 
 def _row(attempt: Attempt, score: float) -> Dialogue:

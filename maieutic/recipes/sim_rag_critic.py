@@ -5,14 +5,16 @@ turn gives a row. Wrong turns are many, and are drawn down to as many as right o
 question, never by turn. What is judged stands at the end, and only passages are cut where the row would be too long.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from maieutic.errors import UserError
-from maieutic.recipes.groups import Attempt, Known, attempts, by_task, chance, drop_kept
+from maieutic.recipes.candidates import Candidates
+from maieutic.recipes.drawn import Lot, drawn
+from maieutic.recipes.groups import Attempt, Known, by_task, chance, drop_kept
 from maieutic.recipes.items import Dialogue, Turn
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.tasks.extraction import without_thoughts
 from maieutic.trace.record import CallRecord
 
@@ -32,7 +34,7 @@ class _Judged:
 
 @recipe("sim_rag_critic", needs="verified runs of `sim_rag`")
 def sim_rag_critic(
-    runs: Iterable[Candidate],
+    runs: Candidates,
     tally: Tally,
     *,
     split: Literal["all", "train", "test"] = "all",
@@ -45,9 +47,18 @@ def sim_rag_critic(
     `longest` characters are shown. An answer that can't be read is not sufficient; one of which nothing is known is
     left out. Raises UserError where no run was through such turns.
     """
-    found: list[_Judged] = []
+    found = _found(runs, tally, split, test_share)
+    if not balance:
+        yield from (_row(one, longest) for one in found)
+        return
+    lots = (_lot(one, longest) for one in found)
+    yield from drawn(lots, lambda sides: _as_the_rarer(sides, tally))
+
+
+def _found(runs: Candidates, tally: Tally, split: str, test_share: float) -> Iterator[_Judged]:
     turns = 0
-    for key, group in by_task(attempts(runs, tally, "sim_rag_critic")).items():
+    for group in by_task(runs, tally, "sim_rag_critic"):
+        key = group[0].run.header.task_key
         if split != "all" and (chance("sim_rag", key).random() < test_share) != (split == "test"):
             drop_kept(tally, "in the other split", len(group))
             turns += len(group)
@@ -56,15 +67,13 @@ def sim_rag_critic(
         for attempt in group:
             judged = list(_turns(attempt, known, tally))
             turns += len(judged)
-            found += judged
+            yield from judged
             if not judged:
                 drop_kept(tally, "no turn can be judged")
     if tally.seen and not turns:
         raise UserError(
             "The recipe sim_rag_critic needs turns with answers: collect --graph sim_rag --set self_practice=true."
         )
-    for one in _balanced(found, tally) if balance else found:
-        yield _row(one, longest)
 
 
 def _turns(attempt: Attempt, known: Known, tally: Tally) -> Iterator[_Judged]:
@@ -81,16 +90,16 @@ def _turns(attempt: Attempt, known: Known, tally: Tally) -> Iterator[_Judged]:
             yield _Judged(attempt, call, int(inputs.get("turn", 0)), right)
 
 
-def _balanced(found: list[_Judged], tally: Tally) -> list[_Judged]:
-    """As many of each verdict as the rarer one has; in their old order."""
-    sides = [[one for one in found if one.right is right] for right in (True, False)]
-    least = min(map(len, sides))
-    kept: set[int] = set()
-    for side in sides:
-        drawn = sorted(side, key=lambda one: chance("balance", one.attempt.run.header.run_id, one.turn).random())
-        kept |= {id(one) for one in drawn[:least]}
-    tally.counts["turns_of_the_more_frequent_verdict_left_out"] += len(found) - len(kept)
-    return [one for one in found if id(one) in kept]
+def _lot(one: _Judged, longest: int) -> Lot:
+    draw = chance("balance", one.attempt.run.header.run_id, one.turn).random()
+    return str(one.right), draw, _row(one, longest)
+
+
+def _as_the_rarer(sides: dict[str, int], tally: Tally) -> dict[str, int]:
+    """As many of each verdict as the rarer one has."""
+    least = min(sides.get(side, 0) for side in ("True", "False"))
+    tally.counts["turns_of_the_more_frequent_verdict_left_out"] += sum(sides.values()) - 2 * least
+    return dict.fromkeys(sides, least)
 
 
 def _row(one: _Judged, longest: int) -> Dialogue:

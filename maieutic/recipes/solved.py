@@ -6,7 +6,9 @@ is no example of solving: it is material for other recipes.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.items import Episode
 from maieutic.recipes.recipe import Candidate, Tally, recipe
 from maieutic.trace.record import CallRecord, RunRecord, RunSummary
@@ -16,11 +18,14 @@ _WHOLE = ("stop", "tool_calls", "function_call")  # finish reasons of a reply th
 
 
 @recipe("solved", needs="verified runs")
-def solved(runs: Iterable[Candidate], tally: Tally, *, per_question: int | None = None) -> Iterator[Episode]:
+def solved(runs: Candidates, tally: Tally, *, per_question: int | None = None) -> Iterator[Episode]:
     """`per_question` keeps at most so many different solutions of a question, the shortest ones (ReFT, Luong et al.
     2024, arXiv 2401.08967, learns from several paths to one answer); without it every run is kept."""
-    found = _solved(runs, tally)
-    yield from found if per_question is None else _different(found, tally, per_question)
+    if per_question is None:
+        yield from _solved(runs, tally)
+        return
+    for _, found in groupby(_solved(runs.by_task(), tally), key=lambda episode: episode.run.header.task_key):
+        yield from _different(found, tally, per_question)
 
 
 def _solved(runs: Iterable[Candidate], tally: Tally) -> Iterator[Episode]:
@@ -42,20 +47,18 @@ def _solved(runs: Iterable[Candidate], tally: Tally) -> Iterator[Episode]:
 
 
 def _different(found: Iterable[Episode], tally: Tally, most: int) -> Iterator[Episode]:
-    """At most `most` episodes of each question, of which no two say the same but for white space and case."""
-    questions: defaultdict[str, dict[str, list[Episode]]] = defaultdict(dict)
+    """At most `most` episodes of one question, of which no two say the same but for white space and case."""
+    texts: defaultdict[str, list[Episode]] = defaultdict(list)
     for episode in found:
         said = " ".join(call.completion.text for call in episode.calls if call.completion)
-        same = questions[episode.run.header.task_key].setdefault(" ".join(said.casefold().split()), [])
-        same.append(episode)
-    for texts in questions.values():
-        for rank, text in enumerate(sorted(texts, key=lambda text: (len(text), text))):
-            first, *others = texts[text]
-            if rank < most:
-                yield first
-                _drop(tally, "said already", len(others))
-            else:
-                _drop(tally, f"more than {most} of a question", len(others) + 1)
+        texts[" ".join(said.casefold().split())].append(episode)
+    for rank, text in enumerate(sorted(texts, key=lambda text: (len(text), text))):
+        first, *others = texts[text]
+        if rank < most:
+            yield first
+            _drop(tally, "said already", len(others))
+        else:
+            _drop(tally, f"more than {most} of a question", len(others) + 1)
 
 
 def _drop(tally: Tally, reason: str, number: int) -> None:

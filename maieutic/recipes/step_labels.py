@@ -5,29 +5,30 @@ are right, it is wrong, and what follows is not labelled, since nothing follows 
 each step's mean value, as Math-Shepherd (Wang et al. 2023, arXiv 2312.08935) has it of samples.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from maieutic.errors import UserError
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import asked, lines_of, messages_of
-from maieutic.recipes.groups import Attempt, Known, attempts, by_task, drop_kept
+from maieutic.recipes.groups import Attempt, Known, by_task, drop_kept
 from maieutic.recipes.items import Reply, Spans
 from maieutic.recipes.linearise import TreeNode, tree_of, way_to
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.tasks.answers import extract
 from maieutic.trace.record import CallRecord, RunEvent
 
 
 @recipe("step_labels", needs="verified runs of `critique`, `planner` or `tree`")
 def step_labels(
-    runs: Iterable[Candidate], tally: Tally, *, labels: Literal["critic", "tree", "both"] = "both", agree: bool = True
+    runs: Candidates, tally: Tally, *, labels: Literal["critic", "tree", "both"] = "both", agree: bool = True
 ) -> Iterator[Spans]:
     """Runs of graphs with the critic (`critique`, `planner`) or of `tree`. `agree` keeps a critic's labels only where
     its verdict agrees with what is known of the solution's answer: no wrong step where that is right, one where it is
     wrong. Weights are 1 and -1, or the mean value on [-1, 1]. Raises UserError where no run has labels.
     """
     labelled = False
-    for group in by_task(attempts(runs, tally, "step_labels")).values():
+    for group in by_task(runs, tally, "step_labels"):
         known = Known(group)
         for attempt in group:
             items: list[Spans] = []

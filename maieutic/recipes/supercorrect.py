@@ -9,13 +9,14 @@ The order of the stages is the paper's; how pairs are asked for is not in its re
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import asked, lines_of, question_of, said
-from maieutic.recipes.groups import Attempt, Known, by_task, drop_kept
+from maieutic.recipes.groups import Attempt, Known, drop_kept
 from maieutic.recipes.items import Ask, Dialogue, Item, Pair, Reply
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.teaching import Taught, Teacher
 
 _LOCATE = """\
@@ -75,7 +76,7 @@ _FORM = re.compile(r"(?:<step>.*?</step>\s*)+<generalized>.*?</generalized>", re
 
 @recipe("supercorrect", needs="verified groups", gives="dialogues, pairs", asks=True)
 def supercorrect(
-    runs: Iterable[Candidate],
+    runs: Candidates,
     tally: Tally,
     *,
     rows: Literal["templates", "pairs", "all"] = "all",
@@ -85,7 +86,7 @@ def supercorrect(
     """Of each question `per_question` right solutions are written anew and `per_question` wrong ones corrected, these
     by the student (`maieutic teach --student`) as well. `inspect` has a teacher's correction inspected."""
     teacher = Teacher(runs, tally, "supercorrect")
-    for group in by_task(teacher.attempts).values():
+    for group in teacher.by_task():
         known = Known(group)
         right = [attempt for attempt in group if attempt.right][:per_question]
         wrong = [a for a in group if a.answer is not None and known.right(a.answer) is False][:per_question]

@@ -7,12 +7,13 @@ a teacher's solution is checked afterwards, against the gold where the tasks are
 runs of the question have shown to be right.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
-from maieutic.recipes.groups import Known, answered, attempts
+from maieutic.recipes.candidates import Candidates
+from maieutic.recipes.groups import Attempt, Known, answered, attempts, side_by_side
 from maieutic.recipes.items import Ask
 from maieutic.recipes.recipe import Candidate, Tally
 from maieutic.recipes.solved import winning_path
@@ -54,14 +55,21 @@ class Taught:
 
 
 class Teacher:
-    """What a recipe may ask of. `attempts` are the students' runs, those with a verdict unless not `verified`; replies
-    are kept apart."""
+    """What a recipe may ask of. Replies lie among the students' runs: they are kept apart, and each is read when it is
+    asked for."""
 
-    def __init__(self, runs: Iterable[Candidate], tally: Tally, recipe: str, *, verified: bool = True) -> None:
+    def __init__(self, runs: Candidates, tally: Tally, recipe: str) -> None:
+        self._runs = runs
+        self._tally = tally
         self._recipe = recipe
-        self._said: dict[str, Taught] = {}
-        students = self._apart(runs, tally)
-        self.attempts = list(attempts(students, tally, recipe) if verified else answered(students, tally))
+
+    def by_task(self, *, verified: bool = True) -> Iterator[list[Attempt]]:
+        """The students' attempts at each question, those with a verdict unless not `verified`. Raises UserError where
+        no run was verified, as `groups.attempts` does."""
+        students = self._students()
+        if verified:
+            return side_by_side(attempts(students, self._tally, self._recipe))
+        return side_by_side(answered(students, self._tally))
 
     def ask(
         self,
@@ -82,26 +90,28 @@ class Teacher:
         kind: AnswerType = answer_type or task.get("answer_type", "auto")
         content = "\0".join([question, kind, who, str(number)]).encode("utf-8", "surrogatepass")
         name = f"{PREFIX}{self._recipe}/{step}/{blake2b(content, digest_size=8).hexdigest()}"
-        if name in self._said:
-            return self._said[name]
+        for candidate in self._runs.of(name):
+            reply = self._reply(candidate)
+            if isinstance(reply, Taught):
+                return reply
         checked = str(task.get("id", "")) or None if answer_type is None else None
         meta = {"recipe": self._recipe, "step": step}
         return Ask(name, question, kind, who, checked, (about.header.run_id,), meta)
 
-    def _apart(self, runs: Iterable[Candidate], tally: Tally) -> Iterator[Candidate]:
-        for candidate in runs:
+    def _students(self) -> Iterator[Candidate]:
+        for candidate in self._runs.by_task():
             if not candidate.summary.task_key.startswith(PREFIX):
                 yield candidate
                 continue
-            tally.seen += 1
-            reason = self._read(candidate)
-            if reason is None:
-                tally.kept += 1
+            self._tally.seen += 1
+            reply = self._reply(candidate)
+            if isinstance(reply, Taught):
+                self._tally.kept += 1
             else:
-                tally.dropped[reason] += 1
+                self._tally.dropped[reply] += 1
 
-    def _read(self, candidate: Candidate) -> str | None:
-        """Take a reply in; why not, where it is none of this recipe's, or not whole."""
+    def _reply(self, candidate: Candidate) -> Taught | str:
+        """A reply; or why it is none, where it is not this recipe's, or not whole."""
         if candidate.summary.finished is None or candidate.summary.partial:
             return "unfinished reply"
         if not candidate.summary.task_key.startswith(f"{PREFIX}{self._recipe}/"):
@@ -110,8 +120,7 @@ class Teacher:
         path = winning_path(run)
         if not path or path[-1].completion is None:
             return "reply without a call"
-        self._said.setdefault(candidate.summary.task_key, Taught(run, path[-1]))
-        return None
+        return Taught(run, path[-1])
 
 
 def task_of(ask: Ask, tasks: Mapping[str, Task] | None = None) -> Task:

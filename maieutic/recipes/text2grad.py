@@ -6,13 +6,14 @@ for word is left out: a place that has to be guessed is no place.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import question_of
 from maieutic.recipes.groups import Attempt
 from maieutic.recipes.items import Ask, Item, Spans
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.teaching import Teacher
 from maieutic.types import Outcome
 
@@ -38,12 +39,12 @@ Span = tuple[int, int, float]
 
 @recipe("text2grad", needs="any runs", gives="labelled spans", asks=True)
 def text2grad(
-    runs: Iterable[Candidate], tally: Tally, *, wrong: float = -1.0, improve: float = -0.5, outcome: bool = True
+    runs: Candidates, tally: Tally, *, wrong: float = -1.0, improve: float = -0.5, outcome: bool = True
 ) -> Iterator[Item]:
     """`wrong` and `improve` are the weights of the two kinds of quote; `outcome` tells the critic how the answer fared,
     where it was verified."""
-    teacher = Teacher(runs, tally, "text2grad", verified=False)
-    for attempt in teacher.attempts:
+    teacher = Teacher(runs, tally, "text2grad")
+    for attempt in (attempt for group in teacher.by_task(verified=False) for attempt in group):
         known = _KNOWN.get(attempt.outcome, "") if outcome else ""
         form = _CRITICISE.format(outcome=known, question=question_of(attempt.run), reply=attempt.text)
         reply = teacher.ask("criticise", form, attempt.run, answer_type="json")

@@ -12,15 +12,16 @@ its lines are labelled, or it is a prompt to go on from (`rows=starts`).
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from maieutic.errors import UserError
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.dialogues import lines_of, said
-from maieutic.recipes.groups import Attempt, attempts, by_task, drop_kept
+from maieutic.recipes.groups import Attempt, by_task, drop_kept
 from maieutic.recipes.items import Dialogue, Item, Prompt, Reply, Spans, Turn
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.straight_line import State, Stretch, stretches
 from maieutic.tasks.code import unfenced
 from maieutic.types import Message
@@ -43,12 +44,12 @@ class _Program:
     "trace_codegen", needs="verified groups whose replies hold programs", gives="dialogues, labelled spans or prompts"
 )
 def trace_codegen(
-    runs: Iterable[Candidate], tally: Tally, *, tolerance: int = 0, rows: Literal["programs", "starts"] = "programs"
+    runs: Candidates, tally: Tally, *, tolerance: int = 0, rows: Literal["programs", "starts"] = "programs"
 ) -> Iterator[Item]:
     """Runs whose answering turn holds a program, such as those of `three_ways` or of a solver with python. Raises
     UserError where none does."""
     programs = 0
-    for group in by_task(attempts(runs, tally, "trace_codegen")).values():
+    for group in by_task(runs, tally, "trace_codegen"):
         read = [one for attempt in group if (one := _program(attempt)) is not None]
         programs += len(read)
         right = [one for one in read if one.attempt.right and one.parts[-1].state is not None]

@@ -3,23 +3,24 @@
 Levels: 1 well formed and right, 2 well formed and wrong, 3 well formed without a readable answer, 4 badly formed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from maieutic.recipes.groups import Attempt, attempts, by_policy, drop_kept
+from maieutic.recipes.candidates import Candidates
+from maieutic.recipes.groups import Attempt, by_policy, drop_kept
 from maieutic.recipes.items import Pair
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.tasks.rewards.parts import Scored
 from maieutic.tasks.rewards.preference import level
 
 
 @recipe("trpa", needs="verified groups")
-def trpa(runs: Iterable[Candidate], tally: Tally, *, per_group: int = 8) -> Iterator[Pair]:
+def trpa(runs: Candidates, tally: Tally, *, per_group: int = 8) -> Iterator[Pair]:
     """At most `per_group` pairs a prompt, the widest gaps first."""
-    for group in by_policy(attempts(runs, tally, "trpa")).values():
-        placed = [(place, attempt) for attempt in group if (place := _level(attempt)) is not None]
+    for group in by_policy(runs, tally, "trpa"):
+        placed = [(place, attempt) for attempt in group.attempts if (place := _level(attempt)) is not None]
         pairs = [(a, b) for a in placed for b in placed if a[0] < b[0] and a[1].prompt == b[1].prompt]
         if not pairs:
-            drop_kept(tally, "all on one level", len(group))
+            drop_kept(tally, "all on one level", len(group.attempts))
         for (above, chosen), (below, rejected) in sorted(pairs, key=lambda pair: pair[0][0] - pair[1][0])[:per_group]:
             yield Pair(
                 chosen.prompt,
@@ -27,7 +28,7 @@ def trpa(runs: Iterable[Candidate], tally: Tally, *, per_group: int = 8) -> Iter
                 rejected.reply,
                 "levels",
                 (chosen.run.header.run_id, rejected.run.header.run_id),
-                {"level_chosen": above, "level_rejected": below},
+                {"level_chosen": above, "level_rejected": below, **group.meta},
             )
 
 

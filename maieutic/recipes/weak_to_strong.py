@@ -5,18 +5,19 @@ share of its samples that agree. `agree` gives the first stage: solutions where 
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator
 
 from maieutic.errors import UserError
-from maieutic.recipes.groups import Attempt, answered, by_task, drop_kept, pick
+from maieutic.recipes.candidates import Candidates
+from maieutic.recipes.groups import Attempt, answered, drop_kept, pick, side_by_side
 from maieutic.recipes.items import Dialogue, Item, Pair, Turn
-from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.recipes.recipe import Tally, recipe
 from maieutic.tasks.answers import canonical
 
 
 @recipe("weak_to_strong", needs="runs of two models", gives="pairs, or dialogues")
 def weak_to_strong(
-    runs: Iterable[Candidate],
+    runs: Candidates,
     tally: Tally,
     *,
     weak: str = "",
@@ -28,7 +29,7 @@ def weak_to_strong(
     """`weak` is the weak model's name as the runs have it. `most` pairs a question. Raises UserError without it."""
     if not weak:
         raise UserError("The recipe weak_to_strong has to be told which model is the weak one: --set weak=NAME.")
-    for group in by_task(answered(runs, tally)).values():
+    for group in side_by_side(answered(runs.by_task(), tally)):
         weaker = [attempt for attempt in group if attempt.run.header.models[0] == weak]
         stronger = [attempt for attempt in group if attempt.run.header.models[0] != weak]
         found = list(_items(weaker, stronger, skip_below, trust_from, most, agree)) if weaker and stronger else []

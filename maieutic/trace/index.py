@@ -27,7 +27,7 @@ from maieutic.trace.segment import (
 from maieutic.types import Outcome
 
 FILE = "index.sqlite"
-_MAKE = 1  # raised when the tables change; an index of another make is rebuilt
+_MAKE = 2  # raised when the tables change; an index of another make is rebuilt
 _PAGE = 1000  # runs that are held at once, however many there are
 _COLUMNS = tuple(RunSummary.__dataclass_fields__)
 _TABLES = f"""
@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS runs (run_id TEXT PRIMARY KEY, {", ".join(_COLUMNS[1:
 CREATE TABLE IF NOT EXISTS spans (run_id TEXT, segment TEXT, offset INTEGER, length INTEGER);
 CREATE INDEX IF NOT EXISTS spans_of_run ON spans (run_id, segment, offset);
 CREATE INDEX IF NOT EXISTS runs_in_order ON runs (segment, offset);
+CREATE INDEX IF NOT EXISTS runs_of_task ON runs (task_key, segment, offset);
 PRAGMA user_version = {_MAKE};
 """
 
@@ -73,18 +74,41 @@ class Index:
         for name in filters:
             if name not in _COLUMNS:
                 raise UnknownName("property of runs", name, _COLUMNS)
-        damaged = list(self.damaged)
         wanted = "".join(f" AND {name} IS ?" for name in filters)
+        for row in self._pages(", ".join(_COLUMNS), wanted, [*filters.values()]):
+            yield _summary(row)
+
+    def tasks(self) -> Iterator[str]:
+        """The keys of the tasks, in the order in which their first runs were begun; runs in damaged segments are left
+        out."""
+        whole, damaged = self._whole("before.")
+        first = (
+            f" AND NOT EXISTS (SELECT 1 FROM runs AS before WHERE before.task_key = runs.task_key AND "
+            f"(before.segment, before.offset) < (runs.segment, runs.offset){whole})"
+        )
+        for (key,) in self._pages("task_key", first, damaged):
+            yield key
+
+    def _pages(self, columns: str, wanted: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
+        """Rows of runs in the order they were begun, a page of them in memory; `wanted` are further conditions."""
+        whole, damaged = self._whole()
         query = (
-            f"SELECT {', '.join(_COLUMNS)}, segment, offset FROM runs WHERE (segment, offset) > (?, ?) AND "
-            f"run_id NOT IN (SELECT run_id FROM spans WHERE segment IN ({', '.join('?' * len(damaged))})){wanted} "
+            f"SELECT {columns}, segment, offset FROM runs WHERE (segment, offset) > (?, ?){whole}{wanted} "
             f"ORDER BY segment, offset LIMIT {_PAGE}"
         )
         last: tuple[str, int] = ("", -1)
-        while rows := self._database.execute(query, [*last, *damaged, *filters.values()]).fetchall():
-            for row in rows:
-                yield _summary(row[:-2])
+        while rows := self._database.execute(query, [*last, *damaged, *values]).fetchall():
+            yield from (row[:-2] for row in rows)
             last = rows[-1][-2:]
+
+    def _whole(self, of: str = "") -> tuple[str, list[str]]:
+        """The condition that no line of a run is in a damaged segment, and its values; none where none is damaged, as
+        it is asked for every task."""
+        if not self.damaged:
+            return "", []
+        places = ", ".join("?" * len(self.damaged))
+        condition = f" AND {of}run_id NOT IN (SELECT run_id FROM spans WHERE segment IN ({places}))"
+        return condition, list(self.damaged)
 
     def spans(self, run_id: str) -> list[tuple[str, int, int]]:
         """Segment, offset and length of the run's lines, in the order they were written; empty for an unknown run."""
@@ -178,6 +202,7 @@ class _Lines:
         row = {
             **{name: header.get(name) for name in _COLUMNS},
             "models": ",".join(header["models"]),
+            "group_samples": ((header.get("asked") or {}).get("group") or {}).get("samples"),
             "calls": 0,
             "segment": self._segment,
             "offset": offset,

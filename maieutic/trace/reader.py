@@ -56,9 +56,12 @@ class TraceReader:
         UnknownName for a filter that is no field of a summary; TraceError at the end where a segment is damaged.
         """
         yield from self._index.runs(filters)
-        if not self._skip_damaged:
-            for error in self._index.damaged.values():
-                raise error
+        self._complain()
+
+    def tasks(self) -> Iterator[str]:
+        """The keys of all tasks, in the order in which their first runs were begun. TraceError as in `runs`."""
+        yield from self._index.tasks()
+        self._complain()
 
     def run(self, run_id: str) -> RunRecord:
         """A run, whole. UserError for an unknown one, TraceError when it can't be read back exactly."""
@@ -83,6 +86,11 @@ class TraceReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _complain(self) -> None:
+        if not self._skip_damaged:
+            for error in self._index.damaged.values():
+                raise error
 
     def _payloads(self, segment: str, offset: int, length: int) -> Iterator[bytes]:
         for item in scan(self._bytes(segment, offset, length)):

@@ -106,7 +106,8 @@ class RunSummary:
     """What can be known of a run without reading it. None means that the run has not said (yet).
 
     `models` is the header's, joined by commas. `outcome` and `score` are the last that were given, by the closing line
-    or by a verdict about the whole run. `calls` counts the recorded calls, failed ones included.
+    or by a verdict about the whole run. `calls` counts the recorded calls, failed ones included. `group_samples` is how
+    many attempts its group was to have, where that may end before it has them all (`asked.group` in the header).
     """
 
     run_id: str
@@ -125,6 +126,7 @@ class RunSummary:
     calls: int
     prompt_tokens: int | None
     completion_tokens: int | None
+    group_samples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Any
 from maieutic.collector.teach import TeachReport, folders, teach
 from maieutic.llm.model import Model
 from maieutic.llm.scripted import ScriptedModel
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.items import Ask, Item
-from maieutic.recipes.recipe import Candidate, Tally, find_recipe
+from maieutic.recipes.recipe import Tally, find_recipe
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import EventKind
 from maieutic.trace.writer import TraceStore
@@ -37,13 +38,15 @@ class Runs:
         events: Iterable[Event] = (),
         answer_call: str | None = None,
         asked: dict[str, Any] | None = None,
+        rules: dict[str, Any] | None = None,
         **head: Any,
     ) -> str:
         number = next(self._numbers)
-        run_id = f"r{number:03}"
+        run_id = head.pop("run_id", f"r{number:03}")
         made = calls or [call(run_id, "a", text=f"So.\nAnswer: {answer}" if answer else "Hm.")]
         known = {"task_key": task, "group_id": f"{task}/g", "sample": number, "started": float(number), **head}
         known["task"] = asked or {"id": task, "question": "2+2?", "answer_type": "number"}
+        known["asked"] = rules or {}
         ended = answer_call or made[-1].call_id
         with TraceStore(self.root) as store:
             run = store.open_run(header(run_id, **known))
@@ -62,9 +65,8 @@ def through(roots: list[Path], recipe: str, **settings: Any) -> tuple[list[Item]
     """What a recipe makes of traces; every run is either kept or dropped."""
     tally = Tally()
     readers = [TraceReader(root) for root in roots]
-    candidates = (Candidate(summary, reader) for reader in readers for summary in reader.runs())
     try:
-        items = list(find_recipe(recipe, settings)(candidates, tally))
+        items = list(find_recipe(recipe, settings)(Candidates(readers), tally))
     finally:
         for reader in readers:
             reader.close()

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.items import Episode
-from maieutic.recipes.recipe import Candidate, Tally
+from maieutic.recipes.recipe import Tally
 from maieutic.recipes.solved import solved
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import CallRecord, Parent
@@ -29,7 +30,7 @@ def record(root: Path, *calls: CallRecord, finish: dict[str, Any] | None = SOLVE
 def select(root: Path) -> tuple[list[Episode], Tally]:
     tally = Tally()
     with TraceReader(root) as reader:
-        return list(solved((Candidate(summary, reader) for summary in reader.runs()), tally)), tally  # pyright: ignore[reportReturnType]
+        return list(solved(Candidates([reader]), tally)), tally  # pyright: ignore[reportReturnType]
 
 
 def path_of(root: Path) -> list[str]:

@@ -117,8 +117,8 @@ def test_starts_are_cut_before_the_answer_and_their_bonus_has_the_right_sign(run
     items, _ = runs.through("restart_explore", back=3)
     right, wrong = items
     assert isinstance(right, Prompt) and isinstance(wrong, Prompt)
-    assert right.meta == {"from": "right", "bonus_if_wrong": -0.5}
-    assert wrong.meta == {"from": "wrong", "bonus_if_right": 0.5}
+    assert right.meta == {"from": "right", "bonus_if_wrong": -0.5, "group": "t1/g"}
+    assert wrong.meta == {"from": "wrong", "bonus_if_right": 0.5, "group": "t1/g"}
     for item in (right, wrong):
         text = str(item.messages[-1]["content"])
         assert item.messages[-1]["role"] == "assistant"
