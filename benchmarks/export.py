@@ -166,8 +166,8 @@ def main() -> None:
         f"tokens in, {SAMPLED} out, {ATTEMPTS} at each task, of which one is wrong, in random order among {UNDER_WAY}. "
         "`jsonl`, `parquet` and `replay` (a quarter of older rows) are of the recipe `solved` into `trl-sft`, `pairs` "
         "of `step_dpo` into `trl-dpo`; `list` and `dictionary` are the plainest ways to the first and to the last. "
-        "Rates are of the processor's time, the median of all processes (and their range), peaks the highest. A task gives "
-        "one pair, so that a pair stands for four runs read."
+        "Rates are of the processor's time, the median of all processes (and their range), peaks the highest. A task "
+        "gives one pair, so that a pair stands for four runs read."
     )
     RESULTS.write_text("# Export\n\n" + "\n".join(lines) + "\n\n" + said + "\n")
 
