@@ -1,4 +1,4 @@
-"""Runs task by task, however they lie, one task's in memory at a time; and groups that ended early for their answers."""
+"""Runs task by task, however they lie, one task's in memory at a time; and groups that ended early."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
