@@ -54,7 +54,7 @@ def run_improvement(wanted: Wanted, printed: bool, quiet: bool) -> int:
 async def _improve(wanted: Wanted, quiet: bool) -> tuple[Improvement, bool]:
     settings = load_settings()
     plan, trainer = Plan(**wanted.plan), TrlSft(**wanted.training)
-    shelf = find_shelf(plan.model, wanted.out, trainer.lora is not None, settings)
+    shelf = find_shelf(plan.model, wanted.out, trainer.lora, settings)
     lines = Lines(_told)
     async with stop_on_signals() as stop:
         done = await improve(

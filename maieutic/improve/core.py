@@ -19,6 +19,7 @@ from typing import Any
 from maieutic.collector import collect
 from maieutic.collector.claim import claimed
 from maieutic.collector.report import Progress
+from maieutic.errors import MaieuticError
 from maieutic.evals.plan import Cell, Contender
 from maieutic.gate.rules import Rules, decoder
 from maieutic.improve import sources
@@ -88,7 +89,7 @@ async def improve(
     out.mkdir(parents=True, exist_ok=True)
     steps = Steps(out, stop or asyncio.Event(), on_step)
     with claimed(out):
-        settle(out, plan, repr(trainer))
+        settle(out, plan, repr(trainer), shelf.first().weights)
         loop = _Loop(plan, steps, trainer, shelf, settings or load_settings(), concurrency, on_progress)
         return await loop.run()
 
@@ -129,6 +130,7 @@ class _Loop:
                 rounds.append(done)
                 if done.decision.promoted and version is not None and done.after is not None:
                     self._kept, figures = version, done.after
+            await self._up(self._kept)
         except Stopped as early:
             stopped = str(early)
         return Improvement(self._steps.out, self._plan, first, tuple(rounds), self._kept, ended, stopped)
@@ -151,25 +153,22 @@ class _Loop:
             f"round {number}: train on {rows['rows']} rows",
             lambda: self._train(number, folder),
         )
-        decided = self._steps.read(folder / "decision.json")
-        if decided is not None and not decided["promoted"]:  # it needs no place on the shelf any more
-            after = measured_before(number, self._steps) or {}
-            return Round(number, held, collected, rows, trained, after, Decision.from_json(decided)), None
-        version = await asyncio.to_thread(self._shelf.publish, number, folder / "model")
+        version = await asyncio.to_thread(self._shelf.version, number, folder / "model")
         after = await self._measured(version)
         mark = folder / "decision.json"
         decided = await self._steps.once(mark, f"round {number}: decide", lambda: self._decide(before, after, place))
         decision = Decision.from_json(decided)
-        if not decision.promoted:
+        if not decision.promoted:  # also where it was killed just before
             await asyncio.to_thread(self._shelf.withdraw, version)
         return Round(number, held, collected, rows, trained, after, decision), version
 
     async def _collected(self, number: int, folder: Path, source: str) -> dict[str, Any]:
         async def work() -> dict[str, Any]:
+            await self._up(self._kept)
             found = []
             for contender in self._plan.contenders():
                 found.append(await self._collect(folder / "collect", source, contender, self._plan.samples, number))
-            return {"source": source, "version": self._kept.number, "graphs": found}
+            return {"source": source, "version": self._kept.number, "weights": self._kept.weights, "graphs": found}
 
         return await self._steps.once(folder / "collected.json", f"round {number}: collect {source}", work)
 
@@ -230,7 +229,8 @@ class _Loop:
         model, work = folder / "model", folder / "model.part"
         if not model.exists():  # else only the mark is missing
             await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
-            facts = await self._trainer.train(start, folder / "rows" / "train.jsonl", work, self._plan.seed + number)
+            training = self._trainer.train(start, folder / "rows" / "train.jsonl", work, self._plan.seed + number)
+            facts = await self._steps.unless_stopped(training)
             write_whole(work / "training.json", json.dumps(facts, indent=1) + "\n")
             os.replace(work, model)
         return {"from": start.number, **(self._steps.read(model / "training.json") or {})}
@@ -262,7 +262,17 @@ class _Loop:
             if self._on_progress is not None:
                 self._on_progress(progress)
 
+        if measured_before(version.number, self._steps) is None:
+            await self._up(version)
         return await measure(version, self._plan, self._steps, self._settings, self._concurrency, on_cell)
+
+    async def _up(self, version: Version) -> None:
+        """Have it sampled from here on, also where its server was started anew since. Raises Stopped."""
+        try:
+            await asyncio.to_thread(self._shelf.publish, version)
+        except MaieuticError as error:
+            sentence = str(error).rstrip(".")
+            raise Stopped(f"{sentence}; then start the same command again to go on.") from error
 
     def _folder(self, number: int) -> Path:
         return self._steps.out / "rounds" / f"{number:02}"

@@ -115,12 +115,20 @@ def recipe_of(spec: str) -> tuple[str, dict[str, Any]]:
     return name, parse_settings(unquote(pair) for pair in query.split("&") if pair)
 
 
-def settle(out: Path, plan: Plan, trainer: str) -> None:
-    """Write the plan of a new loop, or see whether this one goes on with what is there: only rounds may be added."""
+def settle(out: Path, plan: Plan, trainer: str, weights: str | None) -> None:
+    """Write the plan of a new loop, or see whether this one goes on with what is there: only rounds may be added.
+
+    `weights` are those of the first version, which a loop can't change on its way. Raises UserError.
+    """
     path = out / FILE
-    asked = json.loads(json.dumps({**asdict(plan), "trainer": trainer}))
+    asked = json.loads(json.dumps({**asdict(plan), "trainer": trainer, "weights": weights}))
     if path.exists():
         before = _read(path)
+        if before.get("weights", weights) != weights:
+            raise UserError(
+                f"{out} was started with other weights of {plan.model} ({before.get('weights')}, now {weights}): serve "
+                "those again, or give another directory."
+            )
         for name, value in asked.items():
             if name != "rounds" and before.get(name) != value:
                 raise UserError(

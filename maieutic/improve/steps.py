@@ -5,12 +5,13 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from maieutic.errors import TraceError
 from maieutic.serving.files import write_whole
 
 OnStep = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Stopped(Exception):
@@ -35,6 +36,19 @@ class Steps:
         product = await work()
         write_whole(mark, json.dumps(product, indent=1) + "\n")
         return product
+
+    async def unless_stopped(self, work: Awaitable[T]) -> T:
+        """What `work` comes to; it is cancelled where the loop is to end before. Raises Stopped then."""
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                self.go_on(None)
+            return await task
+        finally:
+            for one in (task, stop):
+                one.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
 
     def read(self, mark: Path) -> dict[str, Any] | None:
         """What a step came to, None where it isn't done."""

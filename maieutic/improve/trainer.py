@@ -79,7 +79,7 @@ class TrlSft:
             "rate": self.rate or (2e-4 if self.lora else 1e-4),
         }
         log = out.with_name("training.log")
-        await _ended(["-m", "maieutic.improve.sft", json.dumps(spec)], log, self.seconds)
+        await _ended(["-m", "maieutic.improve.watched", "maieutic.improve.sft", json.dumps(spec)], log, self.seconds)
         facts: dict[str, Any] = json.loads((out / "training.json").read_text(encoding="utf-8"))
         return facts
 
@@ -89,7 +89,12 @@ async def _ended(arguments: list[str], log: Path, seconds: float) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file
+            sys.executable,
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,  # see `watched`
+            stdout=file,
+            stderr=file,
+            start_new_session=True,  # Ctrl-C is for the loop, which then ends it
         )
         try:
             code = await asyncio.wait_for(process.wait(), seconds)

@@ -3,40 +3,50 @@
 A version's name stands for one set of weights for good: the record of a run says by its name which ones spoke.
 """
 
-import hashlib
+import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from maieutic.errors import UserError
+from maieutic.errors import MaieuticError, UnknownName, UserError
+from maieutic.llm.profile import Profile
 from maieutic.llm.registry import IN_BOX, find_profile
 from maieutic.serving import adapters
-from maieutic.serving.records import Servers
+from maieutic.serving.files import digest, write_whole
+from maieutic.serving.records import Record, Servers
+from maieutic.serving.served import largest_rank, trained_from
 from maieutic.settings import Settings
 
+GRAPH = "model.onnx"
+STEM = "adapters.txt"
 COPIED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")  # the runtime's, byte for byte
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
     """`model` is the name under which it is sampled, `checkpoint` where a trainer finds its weights (a folder, or a
-    name on the Hub), `adapter` the folder of the adapter that goes on top, if any. Number 0 is what was there."""
+    name on the Hub), `adapter` the folder of the adapter that goes on top, if any. `weights` is what its completions
+    carry, None where that can't be told yet. Number 0 is what was there."""
 
     number: int
     model: str
     checkpoint: str
     adapter: str | None = None
+    weights: str | None = None
 
 
 class Shelf(Protocol):
-    """`first` is the version that was there before any training. `publish` makes a trained folder a version: doing it
-    again for the same folder changes nothing. `withdraw` takes down one that was not kept; its files stay."""
+    """`first` is the version that was there before any training, `version` what a trained folder will be. `publish` has
+    a version sampled from then on: again changes nothing, or brings back what a server has lost since. `withdraw` takes
+    down one that was not kept, if it is up; its files stay. Both raise MaieuticError where a server isn't as it was."""
 
     def first(self) -> Version: ...
 
-    def publish(self, number: int, folder: Path) -> Version: ...
+    def version(self, number: int, folder: Path) -> Version: ...
+
+    def publish(self, version: Version) -> None: ...
 
     def withdraw(self, version: Version) -> None: ...
 
@@ -49,16 +59,21 @@ class InBoxShelf:
 
     def first(self) -> Version:
         # By its folder like all others, so that the rule that refuses questions tells no two versions apart.
-        return Version(0, f"{IN_BOX}@{self.folder}", str(self.folder))
+        return self.version(0, self.folder)
 
-    def publish(self, number: int, folder: Path) -> Version:
-        if not (folder / "model.onnx").exists():
+    def version(self, number: int, folder: Path) -> Version:
+        graph = folder / GRAPH
+        weights = digest(graph.read_bytes()) if graph.exists() else None
+        return Version(number, f"{IN_BOX}@{folder}", str(folder), weights=weights)
+
+    def publish(self, version: Version) -> None:
+        folder = Path(version.checkpoint)
+        if not (folder / GRAPH).exists():
             from maieutic.in_box.export import add_graph
 
             for name in COPIED:
                 shutil.copyfile(self.folder / name, folder / name)
             add_graph(folder)
-        return Version(number, f"{IN_BOX}@{folder}", str(folder))
 
     def withdraw(self, version: Version) -> None:
         """Nothing was put up."""
@@ -66,44 +81,94 @@ class InBoxShelf:
 
 @dataclass(frozen=True, slots=True)
 class AdapterShelf:
-    """LoRA adapters at a vLLM server that `maieutic model up … --adapters` has started."""
+    """LoRA adapters at a vLLM server that `maieutic model up … --adapters` has started; `out` is the loop's directory.
+
+    `checkpoint` and `weights` are what the server serves; the `weights` must stay the same.
+    """
 
     server: str
     checkpoint: str
-    stem: str
+    weights: str | None
+    out: Path
     servers: Servers
 
     def first(self) -> Version:
-        return Version(0, self.server, self.checkpoint)
+        return Version(0, self.server, self.checkpoint, weights=self.weights)
 
-    def publish(self, number: int, folder: Path) -> Version:
-        loaded = adapters.load(f"{self.stem}-v{number}", folder, self.server, self.servers)
-        return Version(number, loaded.name, self.checkpoint, str(folder))
+    def version(self, number: int, folder: Path) -> Version:
+        name = f"{self._stem()}-v{number}"
+        weights = self.weights and adapters.weights_of(self.weights, name, folder)
+        return Version(number, name, self.checkpoint, str(folder), weights)
+
+    def publish(self, version: Version) -> None:
+        self._record()
+        if version.adapter is not None:
+            adapters.load(version.model, version.adapter, self.server, self.servers)
 
     def withdraw(self, version: Version) -> None:
-        with suppress(UserError):  # a server that is down has nothing loaded
+        with suppress(MaieuticError):  # it isn't loaded, or the server is down, and then nothing is
             adapters.unload(version.model, self.server, self.servers)
 
+    def _record(self) -> Record:
+        """The server as it is now. Raises UserError where it is down, or serves something else."""
+        record = self.servers.find(self.server)
+        if record is None or not record.session.alive():
+            again = "" if record is None else f" {record.model} --name {self.server} --adapters"
+            raise UserError(f"{self.server} is not up: start it as before with `maieutic model up{again}`.")
+        if not record.ready:
+            raise UserError(f"{self.server} is not up yet: `maieutic model up` waits until it is.")
+        if record.weights != self.weights:
+            raise UserError(
+                f"{self.server} serves other weights ({record.weights}) than this loop began with ({self.weights}): "
+                "start it with those again, or give another directory."
+            )
+        return record
 
-def find_shelf(model: str, out: Path, lora: bool, settings: Settings) -> Shelf:
+    def _stem(self) -> str:
+        """What this loop's adapters are called before their version. A name is given once: another loop has another
+        one, also in the same directory."""
+        mark = self.out / STEM
+        if not mark.exists():
+            write_whole(mark, f"{self.server}-{secrets.token_hex(3)}\n")
+        return mark.read_text(encoding="utf-8").strip()
+
+
+def find_shelf(model: str, out: Path, lora: int | None, settings: Settings) -> Shelf:
     """The shelf for a model by its name. Raises UserError where what is trained could not be served.
 
-    `lora` says whether adapters are trained; `out` tells the adapters of one loop from those of another.
+    `lora` is the rank of the adapters that are trained, None where all weights are; `out` is the loop's directory.
     """
-    profile = find_profile(model, settings)
+    servers = Servers.own(settings)
+    try:
+        profile = find_profile(model, settings)
+    except UnknownName:
+        if servers.is_name(model) and servers.log(model).exists():
+            raise UserError(f"{model} is down: start it as before with `maieutic model up`.") from None
+        raise
     if profile.kind == "in-box":
-        if lora:
+        if lora is not None:
             raise UserError("The in-box model takes no adapters: train it without --lora.")
         from maieutic.llm.in_box.model import WEIGHTS
 
         return InBoxShelf(Path(profile.model).resolve() if profile.model else WEIGHTS)
-    servers = Servers.own(settings)
-    record = servers.find(model) if profile.kind == "vllm" and "/" not in model else None
+    record = _own_server(model, profile, servers)
     if record is None:
         raise UserError(f"{model} can't be given new weights: name in-box, or a server of `maieutic model status`.")
-    if not lora:
+    name = record.name
+    if lora is None:
         raise UserError(f"{model} is a running server, which takes adapters only: add --lora 16.")
     if not record.adapters:
-        raise UserError(f"{model} takes no adapters: take it down and start it with --adapters.")
-    told = hashlib.blake2b(str(out.resolve()).encode(), digest_size=2).hexdigest()
-    return AdapterShelf(model, record.model, f"{model}-{told}", servers)
+        raise UserError(f"{name} takes no adapters: take it down and start it with --adapters.")
+    if lora > (most := largest_rank(record)):
+        raise UserError(f"--lora {lora} is too large: {adapters.too_large(name, lora, most)}.")
+    shelf = AdapterShelf(name, trained_from(record), record.weights, out.resolve(), servers)
+    shelf.publish(shelf.first())
+    return shelf
+
+
+def _own_server(model: str, profile: Profile, servers: Servers) -> Record | None:
+    """The server on this machine that is meant: by its name, or as `vllm/NAME` with or without its address."""
+    name = profile.model if "/" in model else model
+    if profile.kind != "vllm" or not servers.is_name(name) or (record := servers.find(name)) is None:
+        return None
+    return record if profile.base_url in (None, record.url) and not profile.base_urls else None

@@ -16,6 +16,8 @@ from maieutic.serving.control import Control
 from maieutic.serving.files import digest_of_files, write_whole
 from maieutic.serving.profiles import check_free, remove_profile, write_profile
 from maieutic.serving.records import Record, Servers
+from maieutic.serving.served import folder_of, largest_rank
+from maieutic.serving.tensors import misfit
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM can be started for
 LOCK_SECONDS = 120.0
@@ -38,7 +40,8 @@ def load(name: str, path: Path | str, server: str | None = None, servers: Server
     """Load an adapter into a running server (the only one that takes adapters, where none is named).
 
     Then `--model NAME` samples it. Loading the same weights again under their name changes nothing. Raises UserError
-    for a name without version or with other weights, and for a folder that holds no adapter.
+    for a name without version or with other weights, and for a folder that holds no adapter of the server's model, or
+    one of too large a rank.
     """
     servers = servers or Servers.own()
     found = _server(servers, server).name
@@ -49,7 +52,7 @@ def load(name: str, path: Path | str, server: str | None = None, servers: Server
 
 def load_locked(servers: Servers, record: Record, name: str, path: Path) -> Adapter:
     """`load` for whoever holds the server's lock already."""
-    rank_of(name, path)
+    _check_fits(record, name, path)
     if not record.ready:
         raise UserError(f"{record.name} is not up yet: `maieutic model up` waits until it is.")
     if name == record.name:
@@ -68,6 +71,7 @@ def load_locked(servers: Servers, record: Record, name: str, path: Path) -> Adap
             f"{name} was other weights before ({known[name]}): give these a new name, {_next(name, known)}."
         )
     with Control(record) as control:
+        _tidy(servers, record, control)
         if name in {model["id"] for model in control.models()}:
             shutil.rmtree(staged)
             if name not in known:
@@ -97,7 +101,7 @@ def unload(name: str, server: str | None = None, servers: Servers | None = None)
             raise UserError(f"{record.name} has no adapter {name!r}; it has {', '.join(loaded) or 'none'}.")
         remove_profile(servers, record.name, name)
         control.unload_adapter(name)
-        shutil.rmtree(_copies(servers, record.name) / name, ignore_errors=True)
+        _tidy(servers, record, control)
 
 
 def listed(server: str | None = None, servers: Servers | None = None) -> list[Adapter]:
@@ -121,6 +125,13 @@ def rank_for(adapters: Mapping[str, Path], wanted: int | None) -> int | None:
     return fitting
 
 
+def too_large(server: str, rank: int, most: int) -> str:
+    """What to do about a rank above a server's, as the end of a sentence."""
+    fitting = next((one for one in RANKS if one >= rank), None)
+    larger = f", or start it with `-- --max-lora-rank {fitting}`" if fitting else ""
+    return f"{server} takes ranks up to {most}, so train a smaller one{larger}"
+
+
 def rank_of(name: str, path: Path) -> int:
     """The rank of the adapter in this folder. Raises UserError if the name has no version or it is no adapter."""
     if not _VERSIONED.fullmatch(name):
@@ -132,6 +143,11 @@ def rank_of(name: str, path: Path) -> int:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise UserError(f"{path} holds no LoRA adapter: it needs {CONFIG} with a rank r, and adapter_model.safetensors.")
+
+
+def weights_of(base: str, name: str, path: Path) -> str:
+    """The weights version that completions of the adapter in this folder carry once it is loaded; `base` its server's."""
+    return _weights(base, name, digest_of_files(_files(path)))
 
 
 def remove_copies(servers: Servers, server: str) -> None:
@@ -155,6 +171,26 @@ def _server(servers: Servers, name: str | None) -> Record:
     raise UserError("No server that takes adapters is up: start one with `maieutic model up … --adapters`.")
 
 
+def _check_fits(record: Record, name: str, path: Path) -> None:
+    """Refuse an adapter that the server can't take, or that is none of its model. Raises UserError."""
+    rank, most = rank_of(name, path), largest_rank(record)
+    if rank > most:
+        raise UserError(f"{name} has rank {rank}: {too_large(record.name, rank, most)}.")
+    folder = folder_of(record)
+    if folder and (why := misfit(path.glob("adapter_model*.safetensors"), folder.glob("*.safetensors"))):
+        raise UserError(f"{path} holds an adapter of another model than {record.name} serves ({folder}): {why}.")
+
+
+def _tidy(servers: Servers, record: Record, control: Control) -> None:
+    """Remove the copies of what was unloaded. Not while there are requests: one that waits for an adapter that vLLM has
+    not in memory reads it then, and vLLM ends where it finds none."""
+    if control.idle():
+        loaded = {model["id"] for model in control.models()}
+        for copy in _copies(servers, record.name).glob("[!.]*"):
+            if copy.name not in loaded:
+                shutil.rmtree(copy, ignore_errors=True)
+
+
 def _files(path: Path) -> list[Path]:
     return [*path.glob(CONFIG), *path.glob("adapter_model*.safetensors"), *path.glob("new_embeddings.safetensors")]
 
@@ -174,7 +210,11 @@ def _remember(servers: Servers, server: str, known: Mapping[str, str]) -> None:
 
 
 def _adapter(record: Record, name: str, hash_: str, loaded: bool) -> Adapter:
-    return Adapter(name, record.name, hash_, f"{record.weights or record.model}+{name}:{hash_}", loaded)
+    return Adapter(name, record.name, hash_, _weights(record.weights or record.model, name, hash_), loaded)
+
+
+def _weights(base: str, name: str, hash_: str) -> str:
+    return f"{base}+{name}:{hash_}"
 
 
 def _next(name: str, known: Mapping[str, str]) -> str:

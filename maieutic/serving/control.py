@@ -61,6 +61,11 @@ class Control:
             sums[name] = sums.get(name, 0.0) + float(value)
         return sums
 
+    def idle(self) -> bool:
+        """Whether it works on no request, and none waits."""
+        metrics = self.metrics()
+        return not any(metrics.get(f"vllm:num_requests_{state}", 1.0) for state in ("running", "waiting"))
+
     def _ask(self, method: str, path: str, body: Any = None, timeout: float = QUICK) -> httpx.Response:
         try:
             response = self._client.request(method, path, json=body, timeout=timeout)

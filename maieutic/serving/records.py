@@ -41,6 +41,11 @@ class Record:
     key_env: str | None = None
 
     @property
+    def source(self) -> str:
+        """What vLLM was told to serve: a folder, or a name at the hub."""
+        return self.command[2]  # vllm serve SOURCE
+
+    @property
     def session(self) -> Session:
         return Session(self.pid, self.ticks, self.boot)
 
@@ -58,9 +63,13 @@ class Servers:
         settings = settings or load_settings()
         return cls(state_dir() / "servers", settings.models_dir)
 
+    def is_name(self, name: str) -> bool:
+        """Whether a server can be called so."""
+        return _NAME.fullmatch(name) is not None
+
     def folder(self, name: str) -> Path:
         """Where everything about one server is kept. Raises UserError for a name that can't be one."""
-        if not _NAME.fullmatch(name):
+        if not self.is_name(name):
             raise UserError(f"{name!r} can't be a server's name: use letters, digits, dots, dashes and underscores.")
         return self.root / name
 

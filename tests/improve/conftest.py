@@ -50,18 +50,20 @@ class Profiles:
     """A shelf of scripted models."""
 
     base: Path
-    up: list[int] = field(default_factory=list)
+    up: set[int] = field(default_factory=set)
 
     def first(self) -> Version:
-        return Version(0, str(self.base), str(WEIGHTS))
+        return Version(0, str(self.base), str(WEIGHTS), weights="first")
 
-    def publish(self, number: int, folder: Path) -> Version:
-        if number not in self.up:
-            self.up.append(number)
+    def version(self, number: int, folder: Path) -> Version:
         return Version(number, str(folder / "profile.yaml"), str(WEIGHTS))
 
+    def publish(self, version: Version) -> None:
+        if version.number:
+            self.up.add(version.number)
+
     def withdraw(self, version: Version) -> None:
-        self.up.remove(version.number)
+        self.up.discard(version.number)
 
 
 @dataclass

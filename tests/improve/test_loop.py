@@ -19,7 +19,7 @@ async def test_a_better_version_is_kept_and_the_next_round_starts_from_it(world:
     done = await here.run(here.plan(rounds=2, threshold=1.0))
     first, second = done.rounds
     assert first.decision.promoted and not second.decision.promoted
-    assert (done.kept.number, here.shelf.up) == (1, [1])
+    assert (done.kept.number, here.shelf.up) == (1, {1})
     assert second.collected["version"] == 1 and second.trained and second.trained["from"] == 1
     assert "Better on" in first.decision.reasons[0] and "+60.0 points" in first.decision.reasons[0]
 
@@ -28,7 +28,7 @@ async def test_what_is_lost_on_older_tasks_rolls_back_a_gain(world: Make) -> Non
     here = world(EIGHT)
     done = await here.run(here.plan(older=(here.tasks("older", seven=12, eight=2), here.tasks("other", nine=5))))
     decision = done.rounds[0].decision
-    assert not decision.promoted and done.kept.number == 0 and here.shelf.up == []
+    assert not decision.promoted and done.kept.number == 0 and here.shelf.up == set()
     assert [change.worse for change in decision.changes] == [False, True, False]
     assert "**Rolled back.** Worse on" in markdown(done, "command")
 
