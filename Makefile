@@ -11,7 +11,7 @@ demo: .venv/.demo sandbox
 test: .venv/.dev sandbox postgres
 	$(BIN)/pytest -rs
 
-test-vllm: .venv/.dev vllm ## the tests that need a real vLLM server, against one on the CPU with the in-box model
+test-vllm: .venv/.train vllm ## the tests that need a real vLLM server, against one on the CPU with the in-box model
 	MAIEUTIC_VLLM=$(CURDIR)/.venv-vllm/bin/vllm MAIEUTIC_TEST_VLLM=1 $(BIN)/pytest -rs tests/vllm
 
 test-upstream: upstream ## the exports, read by the classes and trainers of those for whom they are written

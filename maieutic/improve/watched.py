@@ -1,7 +1,8 @@
-"""A training's process, ended with the one that started it, however that ends: `python -m maieutic.improve.watched MODULE`.
+"""A training's process, ended with the one that started it, however that ends.
 
-Its standard input is a pipe that the starter holds open and never writes to. Else a loop that was killed would leave a
-training behind, which writes to the same folder as the one that a later start begins.
+`python -m maieutic.improve.watched MODULE …` runs the module. Its standard input is a pipe that the starter holds open
+and never writes to. Else a loop that was killed would leave a training behind, which writes to the same folder as the
+one that a later start begins.
 """
 
 import os

@@ -146,7 +146,7 @@ def rank_of(name: str, path: Path) -> int:
 
 
 def weights_of(base: str, name: str, path: Path) -> str:
-    """The weights version that completions of the adapter in this folder carry once it is loaded; `base` its server's."""
+    """The weights version that completions of the adapter in this folder carry once loaded; `base` is its server's."""
     return _weights(base, name, digest_of_files(_files(path)))
 
 

@@ -1,5 +1,6 @@
 """A loop whose training takes no time: versions are scripted models, and a trainer that writes down what they say."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from maieutic.errors import UserError
 from maieutic.improve.core import Improvement, improve
 from maieutic.improve.plan import Plan
 from maieutic.improve.version import Version
 from maieutic.llm.in_box.model import WEIGHTS
 from maieutic.settings import load_settings
+from tests.serving.conftest import fake_vllm, stage  # noqa: F401
 
 
 def profile(folder: Path, says: str) -> Path:
@@ -30,6 +33,8 @@ class Script:
     format: str = "openai"
     calls: list[tuple[int, str, int]] = field(default_factory=list)
     rows: list[list[dict[str, Any]]] = field(default_factory=list)
+    stops: asyncio.Event | None = None  # set in the middle of a training, which then would take for ever
+    ended: list[int] = field(default_factory=list)
 
     def __repr__(self) -> str:
         return "Script"
@@ -39,6 +44,12 @@ class Script:
     async def train(self, version: Version, rows: Path, out: Path, seed: int) -> dict[str, Any]:
         assert not out.exists()
         number = int(out.parent.name)
+        if self.stops is not None:
+            self.stops.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ended.append(number)
         self.calls.append((number, version.model, seed))
         self.rows.append([json.loads(line) for line in rows.read_text().splitlines()])
         profile(out, self.says[number - 1])
@@ -51,14 +62,18 @@ class Profiles:
 
     base: Path
     up: set[int] = field(default_factory=set)
+    weights: str = "first"
+    broken: int | None = None  # the version that can't be published
 
     def first(self) -> Version:
-        return Version(0, str(self.base), str(WEIGHTS), weights="first")
+        return Version(0, str(self.base), str(WEIGHTS), weights=self.weights)
 
     def version(self, number: int, folder: Path) -> Version:
         return Version(number, str(folder / "profile.yaml"), str(WEIGHTS))
 
     def publish(self, version: Version) -> None:
+        if version.number == self.broken:
+            raise UserError("The server is down: start it.")
         if version.number:
             self.up.add(version.number)
 

@@ -89,6 +89,52 @@ async def test_it_stops_when_asked_and_goes_on(world: Make) -> None:
     assert (await here.run(here.plan())).kept.number == 1
 
 
+async def test_it_does_not_wait_for_a_training_and_begins_it_anew(world: Make) -> None:
+    here, stop = world(EIGHT), asyncio.Event()
+    here.trainer.stops = stop
+    done = await here.run(here.plan(), stop=stop)
+    assert done.stopped and "start the same command again" in done.stopped and here.trainer.ended == [1]
+    here.trainer.stops = None
+    assert (await here.run(here.plan())).kept.number == 1
+
+
+async def test_what_a_server_has_lost_is_brought_back_before_it_collects(world: Make) -> None:
+    here = world(EIGHT, EIGHT)
+
+    def lose(step: str) -> None:
+        if step.startswith("round 2: collect"):
+            here.shelf.up.clear()
+
+    await here.run(here.plan(rounds=2, threshold=1.0), on_step=lose)
+    assert here.shelf.up == {1}
+
+
+async def test_a_finished_loop_puts_its_version_up_again_and_one_rolled_back_is_taken_down(world: Make) -> None:
+    here = world(EIGHT, NINE)
+    plan = here.plan(rounds=2, threshold=1.0)
+    await here.run(plan)
+    here.shelf.up = {2}  # started anew, or killed between the decision and its consequence
+    await here.run(plan)
+    assert here.shelf.up == {1}
+
+
+async def test_a_server_that_is_not_as_it_was_ends_the_loop_with_a_sentence(world: Make) -> None:
+    here = world(EIGHT)
+    here.shelf.broken = 1
+    done = await here.run(here.plan())
+    assert done.stopped == "The server is down: start it; then start the same command again to go on."
+    here.shelf.broken = None
+    assert (await here.run(here.plan())).kept.number == 1
+
+
+async def test_a_loop_goes_on_with_the_weights_it_began_with(world: Make) -> None:
+    here = world(EIGHT)
+    await here.run(here.plan())
+    here.shelf.weights = "other"
+    with pytest.raises(UserError, match=r"started with other weights of scripted \(first, now other\)"):
+        await here.run(here.plan(rounds=2))
+
+
 async def test_another_plan_is_refused_and_more_rounds_are_not(world: Make) -> None:
     here = world(NINE, NINE)
     await here.run(here.plan())

@@ -42,7 +42,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == "/metrics":
             Handler.tokens += 50
             label = f'{{engine="0",model_name="{name}"}}'
-            counters = {"num_requests_running": 2.0, "num_requests_waiting": 1.0, "prefix_cache_queries_total": 400.0}
+            busy = value("--fake") != "idle"
+            counters = {"num_requests_running": 2.0 * busy, "num_requests_waiting": 1.0 * busy}
+            counters["prefix_cache_queries_total"] = 400.0
             counters |= {"prefix_cache_hits_total": 100.0, "generation_tokens_total": float(self.tokens)}
             self.answer(200, "".join(f"vllm:{key}{label} {number}\n" for key, number in counters.items()))
         else:

@@ -50,7 +50,35 @@ def test_the_server_reads_a_copy(stage: Stage, tmp_path: Path) -> None:
     copy = stage.servers.folder("small") / "adapters" / "fine-v1"
     assert {file.name for file in copy.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     adapters.unload("fine-v1", servers=stage.servers)
-    assert not copy.exists()
+    assert copy.exists(), "requests are under way, which may still read it"
+
+
+def test_the_copy_goes_once_nothing_can_read_it(stage: Stage, tmp_path: Path) -> None:
+    stage.up("--fake", "idle")
+    copies = stage.servers.folder("small") / "adapters"
+    for name in ("fine-v1", "fine-v2"):
+        adapters.load(name, write_lora(tmp_path / "lora"), servers=stage.servers)
+    adapters.unload("fine-v1", servers=stage.servers)
+    assert [copy.name for copy in copies.iterdir()] == ["fine-v2"]
+
+
+def test_a_rank_above_the_servers_is_refused_here(stage: Stage, tmp_path: Path) -> None:
+    stage.up()
+    with pytest.raises(UserError, match="fine-v1 has rank 24: small takes ranks up to 16.*--max-lora-rank 32"):
+        adapters.load("fine-v1", write_lora(tmp_path / "lora", rank=24), servers=stage.servers)
+    stage.up("--max-lora-rank", "32", name="wide")
+    assert adapters.load("fine-v1", tmp_path / "lora", "wide", stage.servers).loaded
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [({"hidden": 64}, "q_proj has 128 inputs there, and 64 here"), ({"layers": 6}, r"there is no model\.layers\.4\.")],
+)
+def test_an_adapter_of_another_model_is_refused(stage: Stage, tmp_path: Path, shape: dict[str, int], says: str) -> None:
+    stage.up()
+    with pytest.raises(UserError, match=f"another model than small serves.*{says}"):
+        adapters.load("fine-v1", write_lora(tmp_path / "lora", **shape), servers=stage.servers)
+    assert adapters.load("fine-v1", write_lora(tmp_path / "few", layers=2), servers=stage.servers).loaded
 
 
 def test_what_the_server_refuses_leaves_the_name_free(stage: Stage, tmp_path: Path) -> None:

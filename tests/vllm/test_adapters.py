@@ -1,5 +1,6 @@
 """Adapters of a real server: loaded, sampled, told apart, unloaded."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from maieutic.errors import ModelError, UserError
 from maieutic.llm.registry import resolve_model
 from maieutic.serving import adapters
+from maieutic.serving.command import MAX_CPU_LORAS
 from maieutic.serving.records import Servers
 from maieutic.settings import Settings
 from maieutic.types import Completion, Request, Sampling
@@ -61,6 +63,38 @@ async def test_an_adapter_is_sampled_under_its_name_and_no_longer_after(
         adapters.unload(name, servers=servers)
 
 
+async def test_they_come_and_go_while_requests_run(vllm_server: Server, servers: Servers, tmp_path: Path) -> None:
+    """More adapters than vLLM keeps in memory are loaded and unloaded meanwhile; who was asked is who answers."""
+    asked = {
+        name: adapters.load(name, write_lora(tmp_path / name, seed=5), servers=servers)
+        for name in ("stays-v1", "goes-v1")
+    }
+    alone = {name: await said(name, servers) for name in asked}
+    models = {name: resolve_model(name, Settings(models_dir=servers.models_dir), {}).model for name in asked}
+    request = Request(({"role": "user", "content": QUESTION},), Sampling(temperature=0.0, max_tokens=60))
+    long = Request(request.messages, Sampling(temperature=0.0, max_tokens=200, extra={"ignore_eos": True}))
+    try:
+        under_way = [asyncio.create_task(model.sample(long)) for _ in range(24) for model in models.values()]
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(adapters.unload, "goes-v1", servers=servers)
+        for number in range(MAX_CPU_LORAS + 2):
+            name = f"other-v{number}"
+            await asyncio.to_thread(adapters.load, name, write_lora(tmp_path / name, seed=number), servers=servers)
+        said_then = await asyncio.gather(*under_way)
+        after = await models["stays-v1"].sample(request)
+    finally:
+        for model in models.values():
+            await model.close()
+    for number in range(MAX_CPU_LORAS + 2):
+        adapters.unload(f"other-v{number}", servers=servers)
+    adapters.unload("stays-v1", servers=servers)
+    for completion, name in zip(said_then, [*asked] * 24, strict=True):
+        whole = alone[name].token_ids or ()
+        assert completion.weights == asked[name].weights
+        assert (completion.token_ids or ())[: len(whole)] == whole[:200]
+    assert after.token_ids == alone["stays-v1"].token_ids
+
+
 def test_the_commands(vllm_server: Server, tmp_path: Path) -> None:
     maieutic = vllm_server.home.maieutic
     path = str(write_lora(tmp_path / "lora", seed=9))
@@ -81,6 +115,6 @@ def test_the_commands(vllm_server: Server, tmp_path: Path) -> None:
 def test_a_rank_that_the_server_was_not_started_for_is_refused(
     vllm_server: Server, servers: Servers, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="wide-v1 can't be loaded.*rank"):
+    with pytest.raises(UserError, match="wide-v1 has rank 64: in-box-vllm takes ranks up to 16"):
         adapters.load("wide-v1", write_lora(tmp_path / "lora", rank=64), servers=servers)
     assert "wide-v1" not in {one.name for one in adapters.listed(servers=servers)}
