@@ -25,6 +25,12 @@ def improve(
     recipe: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="What makes rows: NAME[?key=value]; repeatable.")
     ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model that recipes ask; tutor for the in-box model.")
+    ] = None,
+    teacher_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Tokens a reply of it may use, the prompt included.")
+    ] = None,
     rounds: Annotated[int, typer.Option(metavar="N", help="Rounds at most.")] = 3,
     samples: Annotated[int, typer.Option(metavar="N", help="Runs of each question that is trained on.")] = 8,
     questions: Annotated[int, typer.Option(metavar="N", help="Questions that an environment is measured on.")] = 200,
@@ -63,6 +69,8 @@ def improve(
         "graphs": tuple(graph or ("direct",)),
         "measured_by": measured_by,
         "recipes": tuple(recipe or ("solved",)),
+        "teacher": teacher,
+        "teacher_tokens": teacher_tokens,
         "rounds": rounds,
         "samples": samples,
         "questions": questions,

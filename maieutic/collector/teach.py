@@ -22,15 +22,23 @@ from maieutic.trace.reader import TraceReader
 _FOLDER = re.compile(r"(\d{3})-(?:teacher|student)")
 
 
+class AsksNothing(UserError):
+    """The recipe has nothing to ask about these traces."""
+
+
 @dataclass(frozen=True, slots=True)
 class TeachReport:
-    """What was asked in how many rounds; `open` asks are left, and `stopped` says why where it ended early."""
+    """What was asked in how many rounds; `open` asks are left, and `stopped` says why where it ended early.
+
+    `broken` says that asking was broken off (by whoever asked, or for a dead server): another start goes on.
+    """
 
     out: Path
     rounds: int
     replies: int
     open: int
     stopped: str | None = None
+    broken: bool = False
 
 
 async def teach(
@@ -48,8 +56,8 @@ async def teach(
     """Collect under `out` what `recipe` asks about the traces in `dirs`, of `model`, the teacher, and of `student`.
 
     `tasks` names where the runs' tasks are from, so that solutions are checked against their gold answers. `options`
-    are those of `collect`. Starting again goes on with what is still open. Raises UserError where the recipe asks
-    nothing, or asks the student and none is named.
+    are those of `collect`. Starting again goes on with what is still open. Raises AsksNothing where the recipe asks
+    nothing, UserError where it asks the student and none is named.
     """
     out = Path(out)
     known = {task.id: task for task in load_tasks(tasks)[0]} if tasks is not None else {}
@@ -58,7 +66,7 @@ async def teach(
     for number in range(rounds):
         wanted = _asks([*map(Path, dirs), *folders(out)], recipe, recipe_settings or {})
         if not wanted and number == 0 and not folders(out):
-            raise UserError(f"The recipe {recipe} asks nothing: maieutic export takes it as it is.")
+            raise AsksNothing(f"The recipe {recipe} asks nothing: maieutic export takes it as it is.")
         if not wanted or {ask.id for ask in wanted} == before:
             return TeachReport(out, number, replies, len(wanted), "the rest was not answered" if wanted else None)
         before = {ask.id for ask in wanted}
@@ -71,7 +79,7 @@ async def teach(
             report = await _collected(chosen, out, who, name, options)
             replies, asked = replies + report.done, asked + len(chosen)
             if report.stopped:
-                return TeachReport(out, number + 1, replies, len(wanted) - report.done, report.stopped)
+                return TeachReport(out, number + 1, replies, len(wanted) - report.done, report.stopped, broken=True)
     left = len(_asks([*map(Path, dirs), *folders(out)], recipe, recipe_settings or {}))
     return TeachReport(out, rounds, replies, left, f"{rounds} rounds were not enough" if left else None)
 

@@ -1,8 +1,8 @@
 """The loop: collect, gate, train, measure, promote or roll back, again. Whatever is done is done once.
 
 OUT/plan.json                      what was asked for
-OUT/rounds/01/collect/…            a collection for each graph; rows/ rows; model/ what was trained
-OUT/rounds/01/*.json               a mark for each step that is done: collected, rows, trained, decision
+OUT/rounds/01/collect/…            a collection for each graph; teach/ replies; rows/ rows; model/ what was trained
+OUT/rounds/01/*.json               a mark for each step that is done: collected, taught, rows, trained, decision
 OUT/versions/01/                   what was measured of version 1, which round 1 has trained; 00 is the model's own
 OUT/rehearsal/                     older tasks as the first version solves them, to be mixed into later rows
 """
@@ -19,18 +19,22 @@ from typing import Any
 from maieutic.collector import collect
 from maieutic.collector.claim import claimed
 from maieutic.collector.report import Progress
+from maieutic.collector.teach import folders
 from maieutic.errors import MaieuticError
 from maieutic.evals.plan import Cell, Contender
 from maieutic.gate.rules import Rules, decoder
 from maieutic.improve import sources
 from maieutic.improve.curriculum import choose
 from maieutic.improve.measure import Measured, measure, measured_before
-from maieutic.improve.plan import Plan, settle
+from maieutic.improve.plan import Plan, recipe_of, settle
 from maieutic.improve.promotion import Decision, decide
 from maieutic.improve.rows import join, make_rows, mix
 from maieutic.improve.steps import OnStep, Steps, Stopped
+from maieutic.improve.teaching import Lesson, replies_in
 from maieutic.improve.trainer import Trainer
 from maieutic.improve.version import Shelf, Version
+from maieutic.llm.registry import find_profile
+from maieutic.recipes.recipe import asks
 from maieutic.serving.files import write_whole
 from maieutic.settings import Settings, load_settings
 
@@ -40,11 +44,12 @@ OnProgress = Callable[[Progress], None]
 @dataclass(frozen=True, slots=True)
 class Round:
     """One round: what it was trained on (`source`, as it is measured), what became of its runs and rows, and how it
-    ended. `trained` and `after` are None where there was nothing to train on."""
+    ended. `taught` is what a teacher was asked; `trained` and `after` are None where there was nothing to train on."""
 
     number: int
     source: str
     collected: dict[str, Any]
+    taught: list[dict[str, Any]]
     rows: dict[str, Any]
     trained: dict[str, Any] | None
     after: dict[str, Measured] | None
@@ -84,13 +89,16 @@ async def improve(
     Raises UserError for what can't be done as written before anything runs, MaieuticError where a training fails.
     """
     await asyncio.to_thread(plan.check)
+    settings = settings or load_settings()
+    if plan.teacher is not None:
+        find_profile(plan.teacher, settings)
     trainer.check()
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     steps = Steps(out, stop or asyncio.Event(), on_step)
     with claimed(out):
         settle(out, plan, repr(trainer), shelf.first().weights)
-        loop = _Loop(plan, steps, trainer, shelf, settings or load_settings(), concurrency, on_progress)
+        loop = _Loop(plan, steps, trainer, shelf, settings, concurrency, on_progress)
         return await loop.run()
 
 
@@ -140,6 +148,7 @@ class _Loop:
         source = sources.training(self._plan.sources[place], number)
         held = self._plan.held[place]
         collected = await self._collected(number, folder, source)
+        taught = await self._taught(number, folder, source, collected["graphs"])
         rows = await self._steps.once(
             folder / "rows.json",
             f"round {number}: make rows",
@@ -147,7 +156,7 @@ class _Loop:
         )
         if not rows["rows"]:
             nothing = Decision(False, ("Nothing to train on: no row came of this round's runs.",))
-            return Round(number, held, collected, rows, None, None, nothing), None
+            return Round(number, held, collected, taught, rows, None, None, nothing), None
         trained = await self._steps.once(
             folder / "trained.json",
             f"round {number}: train on {rows['rows']} rows",
@@ -160,7 +169,7 @@ class _Loop:
         decision = Decision.from_json(decided)
         if not decision.promoted:  # also where it was killed just before
             await asyncio.to_thread(self._shelf.withdraw, version)
-        return Round(number, held, collected, rows, trained, after, decision), version
+        return Round(number, held, collected, taught, rows, trained, after, decision), version
 
     async def _collected(self, number: int, folder: Path, source: str) -> dict[str, Any]:
         async def work() -> dict[str, Any]:
@@ -203,17 +212,34 @@ class _Loop:
             "tokens": report.summary.usage.tokens,
         }
 
+    async def _taught(
+        self, number: int, folder: Path, source: str, graphs: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        if not any(asks(recipe_of(recipe)[0]) for recipe in self._plan.recipes):
+            return []
+        lesson = Lesson(self._plan, folder, source, self._kept.model, self._plan.seed + number)
+
+        async def work() -> dict[str, Any]:
+            options = {"concurrency": self._concurrency, "settings": self._settings, "on_progress": self._on_progress}
+            return {"taught": await lesson.ask(graphs, self._steps, **options)}
+
+        what = f"round {number}: ask {self._plan.teacher}"
+        taught: list[dict[str, Any]] = (await self._steps.once(folder / "taught.json", what, work))["taught"]
+        return taught
+
     def _rows(self, number: int, folder: Path, source: str, graphs: list[dict[str, Any]]) -> dict[str, Any]:
         """Every graph's runs through every recipe; then what this round is trained on."""
         place = folder / "rows"
         place.mkdir(exist_ok=True)
         made: list[dict[str, Any]] = []
         for graph in graphs:
-            for recipe in self._plan.recipes:
+            for index, recipe in enumerate(self._plan.recipes):
                 file = place / f"made-{len(made):02}.jsonl"
                 file.unlink(missing_ok=True)
                 traces = folder / "collect" / graph["folder"]
-                facts = make_rows(traces, recipe, self._trainer.format, file, self._rules, source)
+                asked = asks(recipe_of(recipe)[0])
+                replies = folders(replies_in(folder, graph["folder"], index)) if asked else None
+                facts = make_rows(traces, recipe, self._trainer.format, file, self._rules, source, replies)
                 made.append({"graph": graph["graph"], **facts})
         earlier = [self._folder(n) / "rows" / "new.jsonl" for n in range(1, number)]
         again = self._plan.start == "base"

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from maieutic.errors import UnknownName, UserError
 from maieutic.evals import Contender, parse_contender
 from maieutic.improve import sources
-from maieutic.recipes.recipe import describe_recipes, find_recipe
+from maieutic.recipes.recipe import asks, find_recipe
 from maieutic.serving.files import write_whole
 from maieutic.tasks.source import load_tasks
 from maieutic.terminal.settings import parse_settings
@@ -31,6 +31,8 @@ class Plan:
     latest weights on its own rows; with `start` "base" always from the first ones, on the rows of all rounds (ReST-EM,
     Singh et al. 2024, arXiv 2312.06585). `margin` is the gain that is enough though it isn't significant, None where
     none is. `difficulty` leaves out what is always or never solved; without `gate` rows pass as the recipes give them.
+    `teacher` is the model that is asked what recipes
+    have to know, and `teacher_tokens` what one reply of it may use, the prompt included.
     """
 
     model: str
@@ -51,6 +53,8 @@ class Plan:
     margin: float | None = None
     difficulty: bool = True
     gate: bool = True
+    teacher: str | None = None
+    teacher_tokens: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -103,8 +107,10 @@ class Plan:
         for spec in self.recipes:
             name, settings = recipe_of(spec)
             find_recipe(name, settings)
-            if (about := describe_recipes().get(name)) is not None and about.asks:
-                raise UserError(f"The recipe {name} asks a teacher, which no round has: take another one.")
+            if asks(name) and self.teacher is None:
+                raise UserError(
+                    f"The recipe {name} asks a teacher: name its model with --teacher, or take another one."
+                )
         for source in [sources.training(source, 1) for source in self.sources] + list(self.sets):
             load_tasks(source)
 

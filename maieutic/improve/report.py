@@ -21,7 +21,7 @@ def markdown(done: Improvement, command: str) -> str:
     if found:
         parts += ["## Accuracy", "", *_accuracy(done, found), ""]
     for one in done.rounds:
-        parts += [f"## Round {one.number}", "", *_round(one), ""]
+        parts += [f"## Round {one.number}", "", *_round(done, one), ""]
     parts += [
         "Accuracy (pass@1) is over all samples at temperature 1, pass@k the share of questions that one of k samples "
         "got right, both with 95 % intervals over questions; tokens are prompt and completion, means a sample. The "
@@ -98,7 +98,7 @@ def _worst(label: str, found: Interval | None) -> str:
     return f"version {label} {'not scored' if found is None else found.percent()}"
 
 
-def _round(one: Round) -> list[str]:
+def _round(done: Improvement, one: Round) -> list[str]:
     verdict = "Promoted." if one.decision.promoted else "Rolled back."
     lines = [f"**{verdict}** {' '.join(one.decision.reasons)}", ""]
     lines.append(f"- Version {one.collected['version']} collected on `{one.collected['source']}`:")
@@ -106,12 +106,24 @@ def _round(one: Round) -> list[str]:
         outcomes = ", ".join(f"{n} {outcome.replace('_', ' ')}" for outcome, n in graph["outcomes"].items())
         failed = f", {graph['failed']} failed" if graph["failed"] else ""
         lines.append(f"  - `{graph['graph']}`: {graph['runs']} runs ({outcomes}{failed}), {graph['tokens']:,} tokens")
+    lines += [f"- {line}" for line in _taught(done.plan.teacher, one.taught)]
     lines += [f"- Rows: {line}" for line in _made(one.rows["made"])]
     lines.append(f"- {one.rows['new']} new rows, and {one.rows['replayed']} older ones among them.")
     if one.trained is not None:
         lines.append(f"- Trained from version {one.trained['from']}: {_trained(one.trained)}.")
     changes = [f"`{sources.label(change.source)}` {change.in_words()}" for change in one.decision.changes]
     return lines + ([f"- Against the version before: {'; '.join(changes)}."] if changes else [])
+
+
+def _taught(teacher: str | None, taught: Iterable[dict[str, Any]]) -> list[str]:
+    lines = []
+    for facts in taught:
+        line = f"Teacher `{teacher}` for `{facts['recipe']}` of `{facts['graph']}`: {facts['replies']} replies"
+        line += f", {facts['tokens']:,} tokens"
+        if facts["student_replies"]:
+            line += f"; of the student {facts['student_replies']} replies, {facts['student_tokens']:,} tokens"
+        lines.append(line + (f"; {facts['open']} questions without a reply" if facts["open"] else ""))
+    return lines
 
 
 def _made(made: Iterable[dict[str, Any]]) -> list[str]:

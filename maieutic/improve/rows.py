@@ -2,29 +2,49 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from maieutic.errors import UserError
 from maieutic.gate.gate import Making, gate
 from maieutic.gate.rules import Rules
+from maieutic.gate.sieve import Sieve
 from maieutic.improve.plan import recipe_of
+from maieutic.recipes.export import export
 from maieutic.recipes.mixing import mix_in
 from maieutic.recipes.storage import beside, remove
 
 
-def make_rows(traces: Path, recipe: str, format: str, out: Path, rules: Rules, tasks: str | None) -> dict[str, Any]:
+def make_rows(
+    traces: Path,
+    recipe: str,
+    format: str,
+    out: Path,
+    rules: Rules,
+    tasks: str | None,
+    replies: Sequence[Path] | None = None,
+) -> dict[str, Any]:
     """One recipe's rows of one collection, through the gate into `out`: what was seen, kept and dropped, and why.
 
-    A recipe that gives no rows is no mistake: `why` then says so, and `out` isn't there.
+    `replies` are a teacher's, of a recipe that asks: it has to see them beside the collection, and what is never solved
+    is no reason to leave out what a teacher has solved. A recipe that gives no rows is no mistake: `why` then says so,
+    and `out` isn't there.
     """
     name, settings = recipe_of(recipe)
     try:
-        report = gate([traces], out, rules, Making(name, format, settings, tasks))
+        if replies is None:
+            report = gate([traces], out, rules, Making(name, format, settings, tasks))
+            exported = report.sources[0]["export"]
+        else:
+            made = out.with_name(f"{out.stem}-ungated.jsonl")
+            sieve = Sieve(None, rules.endings)
+            export([traces, *replies], name, format, made, settings, kind="jsonl", tasks=tasks, sieve=sieve)
+            report = gate([made], out, replace(rules, difficulty=None))
+            exported = report.sources[0]["card"]
     except UserError as error:
         return {"recipe": recipe, "rows": 0, "why": str(error)}
-    exported = report.sources[0]["export"]
     return {
         "recipe": recipe,
         **{key: exported[key] for key in ("runs_seen", "runs_kept", "runs_dropped", "duplicate_rows")},

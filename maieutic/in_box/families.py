@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from maieutic.errors import MissingExtra
 from maieutic.tasks.market import asked, basket, price_list
 from maieutic.tasks.split import Split, split_of
 
@@ -87,7 +88,7 @@ class _Pen:
 
     def add(self, total: int, op: str, term: int) -> int:
         """`total` plus or minus `term`, one decimal place at a time: two-digit sums in one step were not learnt."""
-        for part in _places(term):
+        for part in places(term):
             total = self.write(total, op, part)
         return total
 
@@ -131,18 +132,18 @@ def _work_chain(terms: tuple[Term, ...], pen: _Pen) -> int:
 
 
 def _work_product(terms: tuple[Term, ...], pen: _Pen) -> int:
-    pairs = [(left, right) for right in _places(terms[1].value) for left in _places(terms[0].value)]
+    pairs = [(left, right) for right in places(terms[1].value) for left in places(terms[0].value)]
     return _sum([pen.write(left, "*", right) for left, right in pairs], pen)
 
 
-def _places(number: int) -> list[int]:
+def places(number: int) -> list[int]:
     """A number's digits with their zeros, largest first: 405 is 400 and 5, -36 is -30 and -6."""
     sign, digits = (-1 if number < 0 else 1), str(abs(number))
     return [sign * int(d) * 10 ** (len(digits) - i) for i, d in enumerate(digits, 1) if d != "0"] or [0]
 
 
 def _work_counts(terms: tuple[Term, ...], pen: _Pen) -> int:
-    parts = [pen.write(t.value, "*", t.each, f"{_counted(t)}: ") for t in terms]
+    parts = [pen.write(t.value, "*", t.each, f"{counted(t)}: ") for t in terms]
     return _sum(parts, pen)
 
 
@@ -150,7 +151,8 @@ def _sum(parts: list[int], pen: _Pen) -> int:
     return functools.reduce(lambda total, part: pen.add(total, "+", part), parts[1:], parts[0])
 
 
-def _counted(term: Term) -> str:
+def counted(term: Term) -> str:
+    """How many of what, as a solution names it: "6 lobsters"."""
     return f"{term.value} {term.thing}{'s' if term.value > 1 else ''}"
 
 
@@ -234,7 +236,7 @@ def _make_product(level: Level, rng: random.Random) -> Problem:
 
 def _make_legs(level: Level, rng: random.Random) -> Problem:
     item = _dataset("leg_counting", size=level.size, digits=level.width)[rng.getrandbits(40)]
-    legs = _legs()
+    legs = legs_of()
     terms = tuple(Term(n, each=legs[a], thing=a) for a, n in item["metadata"]["animals"].items())
     return Problem("leg_counting", item["question"].strip(), item["answer"], terms)
 
@@ -267,11 +269,15 @@ def _dataset(name: str, size: int, digits: int) -> Any:
 
 def animals() -> tuple[str, ...]:
     """The animals that leg counting knows."""
-    return tuple(_legs())
+    return tuple(legs_of())
 
 
 @functools.cache
-def _legs() -> dict[str, int]:
-    from reasoning_gym.arithmetic.leg_counting import ANIMALS
+def legs_of() -> dict[str, int]:
+    """The number of legs of each animal, as reasoning-gym has it. Raises MissingExtra without it."""
+    try:
+        from reasoning_gym.arithmetic.leg_counting import ANIMALS
+    except ImportError:
+        raise MissingExtra("Counting legs", "envs") from None
 
     return dict(ANIMALS)

@@ -9,7 +9,7 @@ from maieutic.llm.server.fields import complaint
 from maieutic.settings import Strict
 from maieutic.types import Sampling
 
-Kind = Literal["in-box", "vllm", "openai-compatible", "litellm", "scripted"]
+Kind = Literal["in-box", "vllm", "openai-compatible", "litellm", "python", "scripted"]
 
 
 class SamplingDefaults(Strict):
@@ -72,7 +72,8 @@ class Profile(Strict):
     that the server serves, and without `base_url` the server of MAIEUTIC_BASE_URL. `base_urls` are several servers of
     the same model. `weights` and `template` name the weights version and the chat template's hash where a server does
     not say them. `unchecked` are names in `extra` that a vLLM server newer than 0.32 takes. `loop_guard` ends an answer
-    that does nothing but repeat itself. `replies` is the script of a scripted model.
+    that does nothing but repeat itself. `replies` is the script of a scripted model. Of kind python is a
+    model of your own code: `model`, "package.module:function", is called with the name and returns a `Model`.
     """
 
     kind: Kind
@@ -112,6 +113,8 @@ class Profile(Strict):
             raise ValueError(wrong.rstrip("."))
         if self.kind == "litellm" and not self.model:
             raise ValueError("a profile of kind litellm needs model, such as anthropic/NAME")
+        if self.kind == "python" and ":" not in self.model:
+            raise ValueError("a profile of kind python needs model, such as package.module:function")
         if self.kind == "scripted" and self.replies is None:
             raise ValueError("a profile of kind scripted needs replies")
         return self

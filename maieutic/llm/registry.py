@@ -15,6 +15,7 @@ The key sent to a server named by its URL is MAIEUTIC_API_KEY; a profile says it
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, st
         from maieutic.llm.scripted import ScriptedModel
 
         return ScriptedModel("" if profile.replies is None else profile.replies, name=name)
+    if profile.kind == "python":
+        return _own(name, profile.model)
     key = _key(name, profile, env)
     if profile.kind == "litellm":
         from maieutic.llm.providers import ProviderModel, is_provider
@@ -122,6 +125,20 @@ def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, st
             raise UnknownName("model", name, [*model_names(settings), *FORMS])
         return ProviderModel(name, profile, key, env=env)
     return _at_servers(name, profile, _addresses(name, profile, env), key)
+
+
+def _own(name: str, place: str) -> Model:
+    """The model that a function at `package.module:function` makes."""
+    module, _, function = place.partition(":")
+    try:
+        made = getattr(import_module(module), function)(name)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ConfigError(f"The model {name!r} can't be made by {place}: {error}.") from error
+    if not isinstance(made, Model):
+        raise ConfigError(
+            f"The model {name!r} can't be made by {place}: what it returns has no name, sample and close."
+        )
+    return made
 
 
 def _at_servers(name: str, profile: Profile, urls: tuple[str, ...], key: str | None) -> Model:

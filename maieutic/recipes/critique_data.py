@@ -12,9 +12,10 @@ answer; the numbers are held against the shortest right solution that is known, 
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from maieutic.recipes.candidates import Candidates
-from maieutic.recipes.dialogues import asked, lines_of, messages_of, question_of, said
+from maieutic.recipes.dialogues import Asking, asked_as, lines_of, messages_of, question_of, said
 from maieutic.recipes.groups import Attempt, Known, drop_kept
 from maieutic.recipes.items import Ask, Dialogue, Item, Pair, Reply, Turn
 from maieutic.recipes.recipe import Tally, recipe
@@ -23,7 +24,7 @@ from maieutic.recipes.teaching import Taught, Teacher
 CRITIC = (
     "You check solutions. Go through the steps one by one, and end with the number of the first wrong one, or none."
 )
-_CRITICISE = """\
+CRITICISE = """\
 Below is a problem and a solution whose steps are numbered. Go through the steps one by one: say what the step does,
 whether it is right, and why. Stop at the first step that is wrong, and say what would be right there.
 
@@ -35,7 +36,7 @@ Solution:
 
 End with a line that holds only the number of the first wrong step, or none:
 Answer: <number or none>"""
-_REFINE = """\
+REFINE = """\
 Below is a problem, a solution of it, and a critique of that solution. Write a whole new solution that heeds the
 critique where it is right, one step a line. Don't speak of the critique or of the earlier solution.
 
@@ -53,6 +54,17 @@ Answer: <the result>"""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
+@dataclass(frozen=True, slots=True)
+class _Wants:
+    """The settings of the recipe, as its docstring has them."""
+
+    tries: int
+    slack: int
+    reserved: int
+    critics: bool
+    prompt: Asking
+
+
 @recipe("critique_data", needs="verified groups", gives="dialogues, pairs", asks=True)
 def critique_data(
     runs: Candidates,
@@ -62,10 +74,14 @@ def critique_data(
     tries: int = 3,
     slack: int = 2,
     reserved: int = 1,
+    critics: bool = True,
+    prompt: Asking = "plain",
 ) -> Iterator[Item]:
     """Of each question `per_question` wrong solutions and one right one. A critique is tried `tries` times; at most
-    `reserved` of its refined solutions are kept; `slack` numbers may be missing from one."""
-    teacher = Teacher(runs, tally, "critique_data")
+    `reserved` of its refined solutions are kept; `slack` numbers may be missing from one. `critics` are rows for a
+    critic, too. With `prompt` "own" a refined solution stands under the prompt that the attempt had, else under one
+    that names no strategy."""
+    teacher, wants = Teacher(runs, tally, "critique_data"), _Wants(tries, slack, reserved, critics, prompt)
     for group in teacher.by_task():
         known = Known(group)
         right = sorted((a for a in group if a.right), key=lambda a: len(a.text))
@@ -74,7 +90,7 @@ def critique_data(
             drop_kept(tally, "never failed with an answer", len(group))
             continue
         shortest = right[0].text if right else None
-        for attempt in [*wrong, *right[:1]]:
+        for attempt in [*wrong, *(right[:1] if critics else ())]:
             critique = _criticised(teacher, attempt)
             if isinstance(critique, Ask):
                 yield critique
@@ -83,7 +99,7 @@ def critique_data(
                     yield _critic(attempt, critique, {"first_wrong": None})
             else:
                 share = len(right) / len(group)
-                yield from _tried(teacher, attempt, critique, known, tally, share, (tries, slack, reserved), shortest)
+                yield from _tried(teacher, attempt, critique, known, tally, share, wants, shortest)
 
 
 def verdict(answer: str | None) -> int | None:
@@ -98,7 +114,7 @@ def is_whole(text: str, *others: str | None, slack: int = 2) -> bool:
 
 
 def _criticised(teacher: Teacher, attempt: Attempt) -> Taught | Ask:
-    form = _CRITICISE.format(question=question_of(attempt.run), solution=_numbered(attempt.text))
+    form = CRITICISE.format(question=question_of(attempt.run), solution=_numbered(attempt.text))
     return teacher.ask("criticise", form, attempt.run, answer_type="text")
 
 
@@ -113,30 +129,31 @@ def _tried(
     known: Known,
     tally: Tally,
     share: float,
-    limits: tuple[int, int, int],
+    wants: _Wants,
     shortest: str | None,
 ) -> Iterator[Item]:
     """A critique and what comes of it, where it finds an error and helps more than it is right anyhow."""
-    tries, slack, reserved = limits
     place = verdict(critique.answer)
     if not place or place > len(lines_of(attempt.text)):
         tally.counts["critiques_without_a_wrong_step_left_out"] += 1
         return
-    form = _REFINE.format(question=question_of(attempt.run), solution=attempt.text.strip(), critique=critique.text)
-    refined = [teacher.ask("refine", form, attempt.run, number=number) for number in range(tries)]
+    form = REFINE.format(question=question_of(attempt.run), solution=attempt.text.strip(), critique=critique.text)
+    refined = [teacher.ask("refine", form, attempt.run, number=number) for number in range(wants.tries)]
     asks = [one for one in refined if isinstance(one, Ask)]
     yield from asks
     if asks:
         return
     good = [one for one in refined if isinstance(one, Taught) and one.right(known)]
-    if len(good) / tries <= share:
+    if len(good) / wants.tries <= share:
         tally.counts["critiques_that_did_not_help_left_out"] += 1
         return
-    yield _critic(attempt, critique, {"first_wrong": place, "refined_right": len(good) / tries, "before": share})
-    whole = {one.text: one for one in good if is_whole(one.text, attempt.text, shortest, slack=slack)}
+    if wants.critics:
+        meta: dict[str, object] = {"first_wrong": place, "refined_right": len(good) / wants.tries, "before": share}
+        yield _critic(attempt, critique, meta)
+    whole = {one.text: one for one in good if is_whole(one.text, attempt.text, shortest, slack=wants.slack)}
     tally.counts["shortcuts_left_out"] += len({one.text for one in good}) - len(whole)
-    for one in list(whole.values())[:reserved]:
-        yield from _repaired(attempt, one)
+    for one in list(whole.values())[: wants.reserved]:
+        yield from _repaired(attempt, one, wants.prompt)
 
 
 def _critic(attempt: Attempt, critique: Taught, meta: dict[str, object]) -> Dialogue:
@@ -150,8 +167,8 @@ def _critic(attempt: Attempt, critique: Taught, meta: dict[str, object]) -> Dial
     return Dialogue(turns, ids, {"row": "critic", **meta})
 
 
-def _repaired(attempt: Attempt, refined: Taught) -> Iterator[Item]:
-    question, ids = asked(attempt.run), (attempt.run.header.run_id, refined.run.header.run_id)
+def _repaired(attempt: Attempt, refined: Taught, prompt: Asking) -> Iterator[Item]:
+    question, ids = asked_as(attempt, prompt), (attempt.run.header.run_id, refined.run.header.run_id)
     turn = said(refined.text, author="teacher")
     yield Dialogue((*question, turn), ids, {"row": "refined"})
     worse = Reply({"role": "assistant", "content": attempt.text})

@@ -1,7 +1,9 @@
 """What recipes put together themselves: the question as it was asked, the reply, and what stands between steps."""
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
+from maieutic.recipes.groups import Attempt
 from maieutic.recipes.items import Turn
 from maieutic.recipes.linearise import TreeNode
 from maieutic.tasks.task import options
@@ -10,6 +12,9 @@ from maieutic.types import Message
 
 CAUTIOUS = "You answer questions with care. End with a line that holds only the result:\nAnswer: <the result>"
 GO_ON = "Go on."
+
+Asking = Literal["plain", "own"]
+"""Under which prompt a row has its question: one that names no strategy, or the one that the attempt itself had."""
 
 
 def question_of(run: RunRecord) -> str:
@@ -27,6 +32,13 @@ def asked(run: RunRecord, system: str = CAUTIOUS) -> tuple[Turn, ...]:
         Turn({"role": "system", "content": system}, author="template"),
         Turn({"role": "user", "content": question_of(run)}, author="template"),
     )
+
+
+def asked_as(attempt: Attempt, prompt: Asking) -> tuple[Turn, ...]:
+    """An attempt's question as a row is to have it."""
+    if prompt == "plain":
+        return asked(attempt.run)
+    return tuple(Turn(message, author="template") for message in attempt.prompt)
 
 
 def said(text: str, learn: bool = True, author: str = "policy") -> Turn:

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from maieutic.recipes.candidates import Candidates
-from maieutic.recipes.dialogues import asked, lines_of, question_of, said
+from maieutic.recipes.dialogues import Asking, asked_as, lines_of, question_of, said
 from maieutic.recipes.groups import Attempt, Known, drop_kept, pick
-from maieutic.recipes.items import Ask, Dialogue, Item
+from maieutic.recipes.items import Ask, Dialogue, Item, Turn
 from maieutic.recipes.recipe import Tally, recipe
 from maieutic.recipes.teaching import Taught, Teacher
 from maieutic.trace.record import RunRecord
@@ -63,7 +63,7 @@ FRESH = (
     "I start over, and take another approach.",
 )
 
-_LOCATE = """\
+LOCATE = """\
 Below is a problem and a solution whose final answer is wrong. The steps of the solution are numbered. Find the first
 step that is wrong, and say what kind of error it is. The kinds are: {kinds}.
 
@@ -75,7 +75,7 @@ Solution:
 
 End with a line that holds only the number of the step, a semicolon and the kind of error, such as:
 Answer: 3; calculation"""
-_INJECT = """\
+INJECT = """\
 Below is a problem and a right solution. Write the solution again as somebody would who makes one error of this kind in
 it: {kind}. Go on from the error as if it were right, one step a line, so that the final answer comes out wrong. Don't
 mention that there is an error.
@@ -88,7 +88,7 @@ Solution:
 
 End with a line that holds only the wrong result:
 Answer: <the result>"""
-_FIX = """\
+FIX = """\
 Below is a problem and the beginning of a solution, whose last step is wrong. Say in a sentence what is wrong with that
 step, put it right, and go on from there to the end, one step a line. Don't repeat the steps before it.
 
@@ -100,7 +100,7 @@ Beginning:
 
 End with a line that holds only the result:
 Answer: <the result>"""
-_FRESH = """\
+RESTART = """\
 Below is a problem and the beginning of a solution that has gone wrong. Solve the problem from the start by another
 method than this beginning uses, one step a line, and don't speak of the beginning.
 
@@ -120,6 +120,7 @@ class _Flawed:
     """A wrong solution, a student's own or one with an injected error."""
 
     run: RunRecord
+    asked: tuple[Turn, ...]
     text: str
     kind: str | None = None
 
@@ -133,9 +134,11 @@ def lemma(
     inject: int = 1,
     samples: int = 1,
     learn_error: bool = True,
+    prompt: Asking = "plain",
 ) -> Iterator[Item]:
     """Of each question that was failed at least once, `per_question` own errors, and `inject` kinds of error injected
-    `samples` times each into a right solution (the paper: six kinds, five times)."""
+    `samples` times each into a right solution (the paper: six kinds, five times). With `prompt` "own" a row's question
+    stands under the prompt that the attempt had, else under one that names no strategy."""
     teacher = Teacher(runs, tally, "lemma")
     for group in teacher.by_task():
         key = group[0].run.header.task_key
@@ -145,11 +148,11 @@ def lemma(
         if not wrong:
             drop_kept(tally, "never failed with an answer", len(group))
             continue
-        flawed = [_Flawed(attempt.run, attempt.text) for attempt in wrong[:per_question]]
+        flawed = [_Flawed(attempt.run, asked_as(attempt, prompt), attempt.text) for attempt in wrong[:per_question]]
         if right and inject:
             first = pick(range(len(INJECTED)), "lemma", key)
             kinds = [INJECTED[(first + i) % len(INJECTED)] for i in range(min(inject, len(INJECTED)))]
-            for one in _injected(teacher, right[0], kinds, samples, known, tally):
+            for one in _injected(teacher, right[0], kinds, samples, known, tally, prompt):
                 if isinstance(one, Ask):
                     yield one
                 else:
@@ -159,16 +162,16 @@ def lemma(
 
 
 def _injected(
-    teacher: Teacher, right: Attempt, kinds: list[str], samples: int, known: Known, tally: Tally
+    teacher: Teacher, right: Attempt, kinds: list[str], samples: int, known: Known, tally: Tally, prompt: Asking
 ) -> Iterator[_Flawed | Ask]:
     for kind in kinds:
-        question = _INJECT.format(kind=kind, question=question_of(right.run), solution=right.text.strip())
+        question = INJECT.format(kind=kind, question=question_of(right.run), solution=right.text.strip())
         for number in range(samples):
             reply = teacher.ask("inject", question, right.run, number=number)
             if isinstance(reply, Ask):
                 yield reply
             elif reply.right(known) is False:
-                yield _Flawed(right.run, reply.text, kind)
+                yield _Flawed(right.run, asked_as(right, prompt), reply.text, kind)
             else:
                 tally.counts["injected_errors_without_a_wrong_answer"] += 1
 
@@ -178,7 +181,7 @@ def _rows(teacher: Teacher, flawed: _Flawed, known: Known, tally: Tally, learn_e
     steps = "\n".join(f"{i}. {flawed.text[start:end]}" for i, (start, end) in enumerate(lines, 1))
     found = teacher.ask(
         "locate",
-        _LOCATE.format(kinds=", ".join(TAXONOMY), question=question, solution=steps),
+        LOCATE.format(kinds=", ".join(TAXONOMY), question=question, solution=steps),
         flawed.run,
         answer_type="text",
     )
@@ -190,7 +193,7 @@ def _rows(teacher: Teacher, flawed: _Flawed, known: Known, tally: Tally, learn_e
         tally.counts["errors_that_were_not_located"] += 1
         return
     beginning = flawed.text[: lines[place[0] - 1][1]]
-    for row, form, phrases in (("fix", _FIX, FIXES), ("fresh", _FRESH, FRESH)):
+    for row, form, phrases in (("fix", FIX, FIXES), ("fresh", RESTART, FRESH)):
         reply = teacher.ask(row, form.format(question=question, beginning=beginning), flawed.run)
         if isinstance(reply, Ask):
             yield reply
@@ -218,4 +221,4 @@ def _row(
     turns = [said(f"{beginning}\n{rest}", author="teacher")]
     if not learn_error:
         turns = [said(beginning, learn=False), said(rest, author="teacher")]
-    return Dialogue((*asked(flawed.run), *turns), ids, meta)
+    return Dialogue((*flawed.asked, *turns), ids, meta)

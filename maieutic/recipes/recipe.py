@@ -125,6 +125,12 @@ def find_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
     return _with(name, _find("recipe", name, _recipes, "maieutic.recipes"), settings or {})
 
 
+def asks(name: str) -> bool:
+    """Whether the recipe of this name, or at this path, asks a teacher. Raises as `find_recipe` does."""
+    function = _find("recipe", name, _recipes, "maieutic.recipes")
+    return any(_abouts[known].asks for known, one in _recipes.items() if one is function)
+
+
 def find_format(name: str) -> Format:
     """The format of this name, or at `package.module:name`; UnknownName where there is none."""
     return _find("format", name, _formats, "maieutic.recipes.formats")

@@ -126,7 +126,9 @@ class Teacher:
 def task_of(ask: Ask, tasks: Mapping[str, Task] | None = None) -> Task:
     """An ask as a task; with its check where it is about one of `tasks`."""
     fields: dict[str, Any] = {"id": ask.id, "question": ask.question, "answer_type": ask.answer_type}
+    metadata: dict[str, Any] = {"about": ask.about, "who": ask.who, **ask.meta}
     original = (tasks or {}).get(ask.about or "")
-    if original is not None:
-        fields |= {"gold": original.gold, "verifier": original.verifier, "tolerance": original.tolerance}
-    return Task(**fields, metadata={"about": ask.about, "who": ask.who, **ask.meta})
+    if original is not None and original.checkable:
+        fields |= {"gold": original.gold, "verifier": "original"}
+        metadata["original"] = original.model_dump(mode="json", exclude_defaults=True)
+    return Task(**fields, metadata=metadata)

@@ -1,4 +1,4 @@
-"""The built-in verifiers: one for each answer type, and `exact`.
+"""The built-in verifiers: one for each answer type, `exact`, and `original`.
 
 They compare with the gold answer through `canonical`, with three allowances that only a known gold answer makes safe: a
 gold number with a percent sign or a unit says what the bare number means, a task may ask for a relative tolerance, and
@@ -11,7 +11,7 @@ from maieutic.errors import TaskError
 from maieutic.tasks.answers import canonical
 from maieutic.tasks.numbers import parse_number
 from maieutic.tasks.task import ANSWER_TYPES, AnswerType, Task, options
-from maieutic.tasks.verifier import Check, verifier
+from maieutic.tasks.verifier import Check, verifier, verifier_for
 from maieutic.types import Outcome, Verdict
 
 
@@ -75,6 +75,13 @@ def exact(task: Task, answer: str) -> bool:
     return answer.strip() == gold_text(task, "text").strip()
 
 
+def original(task: Task, answer: str) -> Verdict:
+    """As the task under `original` in the metadata is checked: for another wording of it, in which its own verifier
+    would not know it again."""
+    asked = Task.model_validate(task.metadata["original"])
+    return verifier_for(asked).judge(asked, answer)
+
+
 def _letter(answer: str, labelled: dict[str, str]) -> object | None:
     key = canonical(answer, "text")
     by_text = [label for label, text in labelled.items() if canonical(text, "text") == key]
@@ -88,3 +95,4 @@ _SPECIAL: dict[str, Check] = {"number": number, "choice": choice}
 for _type in ANSWER_TYPES:
     verifier(_type, answer_type=_type)(_SPECIAL.get(_type) or _by_type(_type))
 verifier("exact", answer_type="text")(exact)
+verifier("original")(original)

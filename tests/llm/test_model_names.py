@@ -49,7 +49,7 @@ def test_own_profiles_are_listed_and_come_first(settings: Settings) -> None:
     write(settings, "mine.yaml", "kind: vllm\nmodel: qwen\nsampling: {temperature: 0.6}")
     write(settings, "in-box.yaml", "kind: scripted\nreplies: '4'")
     write(settings, "notes.txt", "")
-    assert model_names(settings) == ["in-box", "mine", "vllm"]
+    assert model_names(settings) == ["in-box", "mine", "tutor", "vllm"]
     assert find_profile("mine", settings, {}).sampling.temperature == 0.6
     assert find_profile("in-box", settings, {}).kind == "scripted"
 
