@@ -7,6 +7,25 @@ import typer
 
 from maieutic.cli.options import Json, Quiet
 
+_PLAN = (
+    "model",
+    "measured_by",
+    "teacher",
+    "teacher_tokens",
+    "rounds",
+    "samples",
+    "questions",
+    "k",
+    "threshold",
+    "curriculum",
+    "replay",
+    "start",
+    "margin",
+    "seed",
+)
+_TRAINING = ("lora", "epochs", "rate", "batch", "context")
+"""Options that are fields, of the plan and of the training, as they are."""
+
 
 def improve(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="in-box, or a server that takes adapters.")],
@@ -59,30 +78,18 @@ def improve(
     quiet: Quiet = False,
 ) -> None:
     """Improve a model on its own verified runs."""
+    given = dict(locals())
     from maieutic.cli.improving import Wanted, run_improvement
 
     asked = {
-        "model": model,
         "sources": tuple(env),
         "older": tuple(older or ()),
         "held_out": tuple(held_out or ()),
         "graphs": tuple(graph or ("direct",)),
-        "measured_by": measured_by,
         "recipes": tuple(recipe or ("solved",)),
-        "teacher": teacher,
-        "teacher_tokens": teacher_tokens,
-        "rounds": rounds,
-        "samples": samples,
-        "questions": questions,
-        "k": k,
-        "threshold": threshold,
-        "curriculum": curriculum,
-        "replay": replay,
-        "start": start,
-        "margin": margin,
         "difficulty": not any_difficulty,
         "gate": not no_gate,
-        "seed": seed,
+        **{name: given[name] for name in _PLAN},
     }
-    training = {"lora": lora, "epochs": epochs, "rate": rate, "batch": batch, "context": context}
+    training = {name: given[name] for name in _TRAINING}
     raise typer.Exit(run_improvement(Wanted(asked, training, out, concurrency), json, quiet))

@@ -31,8 +31,7 @@ class Plan:
     latest weights on its own rows; with `start` "base" always from the first ones, on the rows of all rounds (ReST-EM,
     Singh et al. 2024, arXiv 2312.06585). `margin` is the gain that is enough though it isn't significant, None where
     none is. `difficulty` leaves out what is always or never solved; without `gate` rows pass as the recipes give them.
-    `teacher` is the model that is asked what recipes
-    have to know, and `teacher_tokens` what one reply of it may use, the prompt included.
+    `teacher` is the model that is asked what recipes have to know, and `teacher_tokens` what one reply of it may use.
     """
 
     model: str
