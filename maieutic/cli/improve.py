@@ -1,11 +1,12 @@
 """`maieutic improve`: the closed loop: collect, gate, train, measure, promote or roll back, again."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from maieutic.cli.options import Json, Quiet
+from maieutic.cli.training import with_training
 
 _PLAN = (
     "model",
@@ -23,16 +24,17 @@ _PLAN = (
     "margin",
     "seed",
 )
-_TRAINING = ("lora", "epochs", "rate", "batch", "context")
-"""Options that are fields, of the plan and of the training, as they are."""
+"""Options that are fields of the plan as they are."""
 
 
+@with_training
 def improve(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="in-box, or a server that takes adapters.")],
     env: Annotated[
         list[str], typer.Option(metavar="SOURCE", help="What to train on; again for what comes next, harder ones last.")
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where all of it goes; the same one again goes on.")],
+    training: tuple[str, dict[str, Any]],
     older: Annotated[list[str] | None, typer.Option(metavar="SOURCE", help="What must not get worse.")] = None,
     held_out: Annotated[
         list[str] | None, typer.Option(metavar="SOURCE", help="What is measured, one for each task file.")
@@ -67,11 +69,6 @@ def improve(
         bool, typer.Option("--any-difficulty", help="Keep questions that are always or never solved.")
     ] = False,
     no_gate: Annotated[bool, typer.Option("--no-gate", help="Train on rows as the recipes give them.")] = False,
-    lora: Annotated[int | None, typer.Option(metavar="RANK", help="Train an adapter of this rank.")] = None,
-    epochs: Annotated[float, typer.Option(metavar="N", help="How often each row is gone through.")] = 2.0,
-    rate: Annotated[float | None, typer.Option(metavar="X", help="The learning rate.")] = None,
-    batch: Annotated[int, typer.Option(metavar="N", help="Rows a step.")] = 16,
-    context: Annotated[int, typer.Option(metavar="N", help="Tokens of a row at most.")] = 4096,
     seed: Annotated[int, typer.Option(metavar="N", help="Every seed follows from it.")] = 0,
     concurrency: Annotated[int, typer.Option(metavar="N", help="Runs under way at once.")] = 32,
     json: Json = False,
@@ -86,10 +83,9 @@ def improve(
         "older": tuple(older or ()),
         "held_out": tuple(held_out or ()),
         "graphs": tuple(graph or ("direct",)),
-        "recipes": tuple(recipe or ("solved",)),
+        "recipes": tuple(recipe or ()),
         "difficulty": not any_difficulty,
         "gate": not no_gate,
         **{name: given[name] for name in _PLAN},
     }
-    training = {name: given[name] for name in _TRAINING}
-    raise typer.Exit(run_improvement(Wanted(asked, training, out, concurrency), json, quiet))
+    raise typer.Exit(run_improvement(Wanted(asked, *training, out, concurrency), json, quiet))

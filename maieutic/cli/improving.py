@@ -16,7 +16,7 @@ from maieutic.improve.core import Improvement, improve
 from maieutic.improve.picture import draw
 from maieutic.improve.plan import Plan
 from maieutic.improve.report import as_json, markdown
-from maieutic.improve.trainer import TrlSft
+from maieutic.improve.trainer import make_trainer
 from maieutic.improve.version import find_shelf
 from maieutic.settings import load_settings
 
@@ -25,9 +25,10 @@ _MANY = {"sources": "env", "older": "older", "held_out": "held-out", "graphs": "
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted, as it was typed: the plan's fields and the training's."""
+    """What is wanted, as it was typed: the plan's fields, the trainer and its settings, None for those not given."""
 
     plan: dict[str, Any]
+    trainer: str
     training: dict[str, Any]
     out: Path
     concurrency: int
@@ -53,7 +54,8 @@ def run_improvement(wanted: Wanted, printed: bool, quiet: bool) -> int:
 
 async def _improve(wanted: Wanted, quiet: bool) -> tuple[Improvement, bool]:
     settings = load_settings()
-    plan, trainer = Plan(**wanted.plan), TrlSft(**wanted.training)
+    trainer = make_trainer(wanted.trainer, wanted.training)
+    plan = Plan(**{**wanted.plan, "recipes": wanted.plan["recipes"] or (trainer.recipe,)})
     shelf = find_shelf(plan.model, wanted.out, trainer.lora, settings)
     lines = Lines(_told)
     async with stop_on_signals() as stop:
@@ -89,7 +91,10 @@ def _command(wanted: Wanted) -> str:
             words += [] if value else ["--no-gate"]
         elif name != "model" and value != defaults[name]:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    trained = {name: field.default for name, field in TrlSft.__dataclass_fields__.items()}
+    words += [] if wanted.trainer == "sft" else ["--trainer", wanted.trainer]
     for name, value in wanted.training.items():
-        words += [] if value == trained[name] else [f"--{name}", str(value)]
+        if name == "rewards":
+            words += [word for one in value or () for word in ("--reward", one)]
+        elif value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join([*words, "--out", str(wanted.out)])

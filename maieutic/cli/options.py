@@ -126,18 +126,24 @@ def _tools(names: Iterable[str], index: str | None, database: str | None) -> tup
 
 def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command` the options of `run_options` in place of its parameter `options`."""
-    shared = inspect.signature(run_options).parameters
+    return with_options(command, "options", run_options)
+
+
+def with_options(command: Callable[..., None], place: str, read: Callable[..., Any]) -> Callable[..., None]:
+    """Give `command` the options that are parameters of `read`, in place of its parameter `place`, which gets what
+    `read` makes of them."""
+    shared = inspect.signature(read).parameters
     own = inspect.signature(command).parameters
 
     @wraps(command)
     def run(**values: Any) -> None:
         given = {name: values.pop(name) for name in shared}
-        command(options=run_options(**given), **values)
+        command(**{place: read(**given)}, **values)
 
     def order(parameter: inspect.Parameter) -> bool:
         return parameter.default is not inspect.Parameter.empty
 
-    merged = [p for name, p in own.items() if name != "options"]
+    merged = [p for name, p in own.items() if name != place]
     at = next((i for i, p in enumerate(merged) if order(p)), len(merged))
     merged[at:at] = shared.values()
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in merged]

@@ -28,7 +28,7 @@ from maieutic.improve.curriculum import choose
 from maieutic.improve.measure import Measured, measure, measured_before
 from maieutic.improve.plan import Plan, recipe_of, settle
 from maieutic.improve.promotion import Decision, decide
-from maieutic.improve.rows import join, make_rows, mix
+from maieutic.improve.rows import fits, join, make_rows, mix
 from maieutic.improve.steps import OnStep, Steps, Stopped
 from maieutic.improve.teaching import Lesson, replies_in
 from maieutic.improve.trainer import Trainer
@@ -92,7 +92,8 @@ async def improve(
     settings = settings or load_settings()
     if plan.teacher is not None:
         find_profile(plan.teacher, settings)
-    trainer.check()
+    trainer.check(shelf.first())
+    fits(plan.recipes, trainer)
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     steps = Steps(out, stop or asyncio.Event(), on_step)
@@ -266,19 +267,19 @@ class _Loop:
         return decide(before, after, self._plan.held[place], list(older), self._plan.margin).as_json()
 
     async def _rehearse(self) -> None:
-        """The first version's right runs on older tasks, of questions that are not measured."""
+        """Rows of the first version's runs on older tasks, of questions that are not measured."""
         older = [found for source in self._plan.kept if (found := sources.rehearsed(source)) is not None]
         if not self._plan.replay or not older:
             return
         folder = self._steps.out / "rehearsal"
-        format, rules = self._trainer.format, replace(self._rules, difficulty=None)
+        recipe, format, rules = self._trainer.recipe, self._trainer.format, replace(self._rules, difficulty=None)
 
         async def work() -> dict[str, Any]:
             made: list[dict[str, Any]] = []
             for source in older:
                 facts = await self._collect(folder / "collect", source, Contender("direct", "direct"), 2, 0)
                 traces, file = folder / "collect" / facts["folder"], folder / f"made-{len(made):02}.jsonl"
-                made.append(await asyncio.to_thread(make_rows, traces, "solved", format, file, rules, source))
+                made.append(await asyncio.to_thread(make_rows, traces, recipe, format, file, rules, source))
             return {"made": made, "rows": join(sorted(folder.glob("made-*.jsonl")), folder / "rows.jsonl")}
 
         await self._steps.once(folder / "rehearsed.json", "collect older tasks to rehearse", work)

@@ -12,9 +12,26 @@ from maieutic.gate.gate import Making, gate
 from maieutic.gate.rules import Rules
 from maieutic.gate.sieve import Sieve
 from maieutic.improve.plan import recipe_of
+from maieutic.improve.trainer import Trainer
 from maieutic.recipes.export import export
 from maieutic.recipes.mixing import mix_in
+from maieutic.recipes.recipe import describe_recipes
 from maieutic.recipes.storage import beside, remove
+
+
+def fits(recipes: Iterable[str], trainer: Trainer) -> None:
+    """Raises UserError for a recipe, as "NAME?key=value" spells it, of whose items the trainer has no rows.
+
+    What a recipe of one's own gives is not known before it has run.
+    """
+    for spec in recipes:
+        name, _ = recipe_of(spec)
+        about = describe_recipes().get(name)
+        if about is not None and about.gives and not any(kind in about.gives for kind in trainer.takes):
+            raise UserError(
+                f"The recipe {name} gives {about.gives}, and this trainer takes {' or '.join(trainer.takes)}: take"
+                f" another recipe, such as {trainer.recipe}."
+            )
 
 
 def make_rows(
@@ -73,7 +90,7 @@ def join(files: Iterable[Path], out: Path) -> int:
 def mix(new: Path, old: Path, share: float, out: Path) -> int:
     """The rows of `new` with so large a share of older ones among them, as `out`; how many older ones there are.
 
-    Rows are mixed with their like: those of token ids, and those of conversations.
+    Rows are mixed with their like: those of nothing but token ids, and the others.
     """
     kinds = {kind: beside(out, kind) for kind in ("ids", "chat", "older")}
     replayed = 0

@@ -55,7 +55,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two replies to one conversation, the better one first. `kind` says where the pair comes from."""
+    """Two replies to one conversation, the better one first. `kind` says where the pair comes from.
+
+    `unfinished` replies stop in mid-turn: that a turn ends there is nothing to learn.
+    """
 
     prompt: tuple[Message, ...]
     chosen: Reply
@@ -63,6 +66,7 @@ class Pair:
     kind: str
     runs: tuple[str, ...]
     meta: dict[str, Any] = field(default_factory=dict)
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

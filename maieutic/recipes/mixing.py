@@ -18,6 +18,8 @@ from maieutic.recipes.items import Item, Prompt
 from maieutic.recipes.seen import Seen
 from maieutic.recipes.storage import beside, remove
 
+_OPTIONAL = {"tools", "token_ids", "unfinished"}
+
 
 def checked(items: Iterable[Item], tasks: str | None) -> Iterator[Item]:
     """The items, prompts with the gold answer and the verifier of their task where `tasks` has it.
@@ -118,4 +120,4 @@ def _columns(line: bytes) -> list[str] | None:
         row = json.loads(line)
     except ValueError:
         return None
-    return sorted(set(row) - {"tools"}) if isinstance(row, dict) else None
+    return sorted(set(row) - _OPTIONAL) if isinstance(row, dict) else None

@@ -150,7 +150,7 @@ def _edited(attempt: Attempt, start: int, end: int, way: str, new: str) -> Pair:
     )
     meta = {"edit": way, "differs": {"chosen": [same, len(chosen)], "rejected": [same, len(rejected)]}}
     sides = [Reply({"role": "assistant", "content": text}) for text in (chosen, rejected)]
-    return Pair(attempt.prompt, sides[0], sides[1], "edit", (attempt.run.header.run_id,), meta)
+    return Pair(attempt.prompt, sides[0], sides[1], "edit", (attempt.run.header.run_id,), meta, unfinished=True)
 
 
 def _samples(group: list[Attempt]) -> Iterator[Pair]:

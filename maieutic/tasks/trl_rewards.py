@@ -3,9 +3,12 @@
 GRPOTrainer(..., reward_funcs=[maieutic.tasks.trl_rewards.correct])
 """
 
+import importlib
 import json
+from collections.abc import Callable
 from typing import Any
 
+from maieutic.errors import UserError
 from maieutic.tasks.task import Task
 from maieutic.tasks.verifier import verify
 from maieutic.types import Outcome
@@ -21,6 +24,18 @@ def readable(completions: list[Any], task: list[str], **columns: Any) -> list[fl
     unread = (Outcome.UNPARSED, Outcome.FORMAT_ERROR)
     verdicts = (verify(_task(line), _said(said)) for said, line in zip(completions, task, strict=True))
     return [float(verdict.outcome not in unread) for verdict in verdicts]
+
+
+def find_reward(name: str) -> Callable[..., list[float | None]]:
+    """The reward function at `package.module:name`. Raises UserError where there is none."""
+    module, _, attribute = name.partition(":")
+    try:
+        found: Callable[..., list[float | None]] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"The reward {name} can't be imported ({error}): name a function as {__name__}:correct is named."
+        ) from error
+    return found
 
 
 def _task(line: str) -> Task:

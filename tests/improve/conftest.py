@@ -31,6 +31,8 @@ class Script:
 
     says: list[str]
     format: str = "openai"
+    takes: tuple[str, ...] = ("calls", "dialogues")
+    recipe: str = "solved"
     calls: list[tuple[int, str, int]] = field(default_factory=list)
     rows: list[list[dict[str, Any]]] = field(default_factory=list)
     stops: asyncio.Event | None = None  # set in the middle of a training, which then would take for ever
@@ -39,7 +41,7 @@ class Script:
     def __repr__(self) -> str:
         return "Script"
 
-    def check(self) -> None: ...
+    def check(self, version: Version) -> None: ...
 
     async def train(self, version: Version, rows: Path, out: Path, seed: int) -> dict[str, Any]:
         assert not out.exists()

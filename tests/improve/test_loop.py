@@ -141,3 +141,28 @@ async def test_another_plan_is_refused_and_more_rounds_are_not(world: Make) -> N
     with pytest.raises(UserError, match="started with samples 2, and now 3"):
         await here.run(here.plan(samples=3))
     assert len((await here.run(here.plan(rounds=2))).rounds) == 2
+
+
+@pytest.mark.parametrize(
+    ("takes", "recipe", "says"),
+    [
+        (("pairs",), "solved", "The recipe solved gives calls, and this trainer takes pairs: take another recipe"),
+        (("calls", "dialogues"), "step_dpo", "step_dpo gives pairs, and this trainer takes calls or dialogues"),
+    ],
+)
+async def test_a_recipe_that_gives_no_rows_for_the_trainer_is_refused_before_anything_runs(
+    world: Make, takes: tuple[str, ...], recipe: str, says: str
+) -> None:
+    here = world(EIGHT)
+    here.trainer.takes = takes
+    with pytest.raises(UserError, match=says):
+        await here.run(here.plan(recipes=(recipe,)))
+    assert not (here.folder / "out").exists()
+
+
+async def test_a_recipe_of_ones_own_and_one_that_gives_several_kinds_may_be_tried(world: Make) -> None:
+    here = world(EIGHT)
+    here.trainer.takes = ("pairs",)
+    done = await here.run(here.plan(recipes=("agent_r?rows=pairs", "maieutic.recipes.solved:solved")))
+    searched, own = done.rounds[0].rows["made"]
+    assert "collect with --graph tree" in searched["why"] and own["rows"] == 4

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from maieutic.errors import MaieuticError, UserError
-from maieutic.improve.trainer import TrlSft
+from maieutic.errors import MaieuticError, UnknownName, UserError
+from maieutic.improve.dpo import ids
+from maieutic.improve.trainer import TrlDpo, TrlGrpo, TrlSft, make_trainer
 from maieutic.improve.version import InBoxShelf, Version, find_shelf
 from maieutic.llm.in_box.model import WEIGHTS
 from maieutic.llm.registry import resolve_model
@@ -20,6 +22,7 @@ needs_trl = pytest.mark.skipif(find_spec("trl") is None, reason="needs trl: pip 
 QUESTION = "State the final answer to the following arithmetic problem: 4 + 3 - 5 ="
 CHAT = [{"role": "user", "content": QUESTION}]
 SAID = "4 + 3 = 7\n7 - 5 = 2\nAnswer: 2"
+ODD = "Answer: 99"
 
 
 def rows(path: Path, *more: dict[str, object]) -> Path:
@@ -37,11 +40,18 @@ async def said(name: str) -> str:
     return completion.text
 
 
+async def says(folder: Path) -> str:
+    """What a trained folder says, sampled as every command samples it."""
+    version = InBoxShelf(WEIGHTS).version(1, folder)
+    InBoxShelf(WEIGHTS).publish(version)
+    return await said(version.model)
+
+
 @pytest.mark.slow
 @needs_trl
 async def test_trained_weights_are_served_in_the_process_under_a_name_of_their_own(tmp_path: Path) -> None:
     shelf = InBoxShelf(WEIGHTS)
-    odd = [{"role": "assistant", "content": "Answer: 99"}]
+    odd = [{"role": "assistant", "content": ODD}]
     many = [{"prompt": CHAT, "completion": odd, "tools": None}] * 16
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in many))
@@ -51,8 +61,8 @@ async def test_trained_weights_are_served_in_the_process_under_a_name_of_their_o
     assert facts["loss_last"] < facts["loss_first"]
     shelf.publish(shelf.version(1, out))
     version = shelf.version(1, out)
-    assert await said(version.model) == "Answer: 99"
-    assert await said(shelf.first().model) != "Answer: 99"
+    assert await said(version.model) == ODD
+    assert await said(shelf.first().model) != ODD
     before = (out / "model.onnx").stat().st_mtime_ns
     shelf.publish(version)
     assert (out / "model.onnx").stat().st_mtime_ns == before
@@ -99,6 +109,128 @@ async def test_a_training_that_fails_says_why_and_leaves_nothing(tmp_path: Path)
     assert not (tmp_path / "model").exists()
 
 
+def pairs(path: Path, *more: dict[str, object]) -> Path:
+    """Sixteen pairs of one question, a strange answer above the right one; then more."""
+    chosen, rejected = ([{"role": "assistant", "content": text}] for text in (ODD, SAID))
+    row: dict[str, object] = {"prompt": CHAT, "chosen": chosen, "rejected": rejected}
+    path.write_text("".join(json.dumps(one) + "\n" for one in (*[row] * 16, *more)))
+    return path
+
+
+@pytest.mark.slow
+@needs_trl
+async def test_what_is_preferred_is_what_is_said_then(tmp_path: Path) -> None:
+    shelf = InBoxShelf(WEIGHTS)
+    trainer = TrlDpo(epochs=20, rate=1e-3, batch=8, threads=1, sft_weight=1.0)
+    facts = await trainer.train(shelf.first(), pairs(tmp_path / "rows.jsonl"), tmp_path / "model", 0)
+    assert (facts["rows"], facts["steps"], facts["rendered_anew"]) == (16, 40, 16)
+    assert facts["loss_last"] < facts["loss_first"] and facts["margin_last"] > facts["margin_first"] > -0.01
+    assert facts["accuracy_last"] == 1.0 and facts["chosen_last"] > facts["chosen_first"]
+    assert await says(tmp_path / "model") == ODD
+
+
+@pytest.mark.slow
+@needs_trl
+async def test_sampled_ids_of_pairs_are_trained_on_as_they_are_and_what_teaches_nothing_is_counted(
+    tmp_path: Path,
+) -> None:
+    def row(chosen: list[int], rejected: list[int]) -> dict[str, object]:
+        return {"token_ids": {"prompt": [1, 5, 6], "chosen": chosen, "rejected": rejected}}
+
+    file = tmp_path / "rows.jsonl"
+    kinds = [row([7, 8, 2], [9, 2]), row([7, 2], [7, 2]), row([7] * 300, [8])]
+    file.write_text("".join(json.dumps(one) + "\n" for one in kinds))
+    facts = await TrlDpo(epochs=1, context=200, threads=1).train(
+        InBoxShelf(WEIGHTS).first(), file, tmp_path / "model", 0
+    )
+    assert (facts["rows"], facts["too_long"], facts["the_same_on_both_sides"]) == (1, 1, 1)
+    assert (facts["rendered_anew"], facts["trained_tokens"], facts["tokens"]) == (0, 5, 11)
+
+
+@pytest.mark.slow
+@needs_trl
+async def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
+    trainer, file = TrlDpo(epochs=1, rate=1e-3, batch=8, threads=1), pairs(tmp_path / "rows.jsonl")
+    for name in ("a", "b"):
+        await trainer.train(InBoxShelf(WEIGHTS).first(), file, tmp_path / name, 3)
+    one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b"))
+    assert one == other != (WEIGHTS / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+@needs_trl
+async def test_preferences_are_trained_into_an_adapter_against_the_version_before(tmp_path: Path) -> None:
+    trainer, file = TrlDpo(lora=4, epochs=4, rate=1e-2, threads=1), pairs(tmp_path / "rows.jsonl")
+    one = await trainer.train(Version(0, "x", str(WEIGHTS)), file, tmp_path / "a", 0)
+    again = await trainer.train(Version(1, "x", str(WEIGHTS), str(tmp_path / "a")), file, tmp_path / "b", 0)
+    assert one["margin_last"] > 0.1
+    assert abs(again["margin_first"]) < 1e-3  # the reference is the version that it starts from, adapter and all
+    assert sorted(path.name for path in (tmp_path / "b").glob("adapter*")) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    assert not (tmp_path / "b" / "ref").exists()
+
+
+def prompts(path: Path) -> Path:
+    task = {"id": "t1", "question": QUESTION, "gold": "2", "answer_type": "number"}
+    path.write_text((json.dumps({"prompt": CHAT, "task": json.dumps(task)}) + "\n") * 4)
+    return path
+
+
+@pytest.mark.slow
+@needs_trl
+async def test_what_is_rewarded_is_said_more_often(tmp_path: Path) -> None:
+    shelf, file = InBoxShelf(WEIGHTS), prompts(tmp_path / "rows.jsonl")
+    trainer = TrlGrpo(
+        rewards=("tests.improve.brief:brief",), steps=12, batch=16, rate=1e-3, reply=48, threads=1, beta=0.01
+    )
+    facts = await trainer.train(shelf.first(), file, tmp_path / "model", 0)
+    assert (facts["rows"], facts["steps"], facts["samples"], facts["ended_by_time"]) == (4, 12, 192, False)
+    assert facts["reward_last"] > facts["reward_first"]
+    assert facts["kl_last"] > facts["kl_first"] >= 0
+    assert len(await says(tmp_path / "model")) < len(SAID)
+
+
+@pytest.mark.slow
+@needs_trl
+async def test_an_adapter_is_reinforced_against_the_version_before_until_its_time(tmp_path: Path) -> None:
+    file = prompts(tmp_path / "rows.jsonl")
+    trainer = TrlGrpo(rewards=("tests.improve.brief:brief",), lora=4, batch=8, reply=48, rate=1e-2, steps=6, threads=1)
+    first = await trainer.train(Version(0, "x", str(WEIGHTS)), file, tmp_path / "a", 0)
+    assert first["kl_last"] > 0.01
+    second = Version(1, "x", str(WEIGHTS), str(tmp_path / "a"))
+    again = await replace(trainer, most_seconds=0.001).train(second, file, tmp_path / "b", 0)
+    assert (again["steps"], again["ended_by_time"]) == (1, True)
+    assert abs(again["kl_first"]) < 1e-3  # of the version that it starts from, adapter and all
+    assert (tmp_path / "b" / "adapter_model.safetensors").exists() and not (tmp_path / "b" / "ref").exists()
+
+
+@needs_trl
+def test_what_cannot_be_sampled_from_here_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(UserError, match="no_such"):
+        TrlGrpo(rewards=("maieutic.tasks.trl_rewards:no_such",)).check(InBoxShelf(WEIGHTS).first())
+    with pytest.raises(UserError, match="large/one is too slow without a GPU"):
+        TrlGrpo().check(Version(0, "x", "large/one"))
+    TrlGrpo().check(InBoxShelf(WEIGHTS).first())
+
+
+@needs_trl
+def test_an_unfinished_reply_ends_with_its_text() -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(WEIGHTS)
+    sides = {side: [{"role": "assistant", "content": text}] for side, text in (("chosen", "4 + 3"), ("rejected", "4"))}
+    for unfinished, end in ((True, ""), (False, "<|im_end|>\n")):
+        made = ids({"prompt": CHAT, **sides, "unfinished": unfinished}, tokenizer)
+        assert tokenizer.decode(made["prompt_ids"] + made["chosen_ids"]).endswith(f"assistant\n4 + 3{end}")
+        assert tokenizer.decode(made["prompt_ids"] + made["rejected_ids"]).endswith(f"assistant\n4{end}")
+
+
 async def test_a_training_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(MaieuticError, match="longer than 0.01 seconds"):
         await TrlSft(seconds=0.01).train(InBoxShelf(WEIGHTS).first(), tmp_path / "none", tmp_path / "model", 0)
@@ -136,3 +268,15 @@ def test_numbers_that_cannot_be_are_refused() -> None:
         TrlSft(batch=0)
     with pytest.raises(UserError, match="above 0"):
         TrlSft(rate=-1.0)
+    with pytest.raises(UserError, match="beta is a number above 0"):
+        TrlDpo(beta=0.0)
+    with pytest.raises(UserError, match="holds whole groups"):
+        TrlGrpo(batch=20)
+
+
+def test_a_trainer_is_made_by_its_name_with_the_settings_that_it_has() -> None:
+    assert make_trainer("dpo", {"beta": 0.5, "lora": None}) == TrlDpo(beta=0.5)
+    with pytest.raises(UserError, match="trainer sft has no beta: it is for dpo and grpo"):
+        make_trainer("sft", {"beta": 0.5})
+    with pytest.raises(UnknownName, match="Known: dpo"):
+        make_trainer("ppo", {})

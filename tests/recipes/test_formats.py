@@ -133,6 +133,51 @@ def test_dpo_shows_the_tools_that_the_calls_had() -> None:
     assert json.loads(row["tools"])[0]["function"]["name"] == "python"
 
 
+def sides(**changed: Any) -> Pair:
+    """Two recorded replies to one prompt; `changed` are fields of the rejected one's call."""
+    calls = [
+        call("r1", "a", (1, 2), (3,), (QUESTION,), "4"),
+        call("r2", "b", **{"prompt": (1, 2), "sampled": (5,), **changed}),
+    ]
+    replies = [Reply(one.completion.message(), one) for one in calls if one.completion]
+    return Pair((QUESTION,), *replies, "siblings", ("r1", "r2"))  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def test_dpo_rows_have_the_sampled_ids_of_both_sides() -> None:
+    [row], tally = rows("trl-dpo", sides())
+    assert row["token_ids"] == {"prompt": [1, 2], "chosen": [3], "rejected": [5]}
+    assert tally.counts["turns_rendered_anew"] == 0 and "unfinished" not in row
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        sides(prompt=(1, 9)),
+        sides(prompt=None),
+        sides(sampled=None),
+        sides(messages=(SYSTEM, QUESTION)),
+        replace(sides(), prompt=(SYSTEM, QUESTION)),
+        replace(sides(), rejected=Reply(said("6"), sides().rejected.call)),
+        replace(sides(), unfinished=True),
+        pair(),
+    ],
+)
+def test_dpo_rows_whose_sides_answer_something_else_have_no_ids(item: Pair) -> None:
+    [row], tally = rows("trl-dpo", item)
+    assert "token_ids" not in row and tally.counts["turns_rendered_anew"] == 2
+    assert row.get("unfinished", False) is item.unfinished
+
+
+def test_dpo_rows_have_ids_of_one_tokenizer() -> None:
+    other = sides()
+    calls = [replace(side.call, model="other") for side in (other.chosen, other.rejected) if side.call]
+    strange = replace(
+        other, chosen=replace(other.chosen, call=calls[0]), rejected=replace(other.rejected, call=calls[1])
+    )
+    made, _ = rows("trl-dpo", sides(), strange)
+    assert ["token_ids" in row for row in made] == [True, False]
+
+
 @pytest.mark.parametrize("format", ["trl-dpo", "trl-kto", "trl-sft"])
 @pytest.mark.parametrize("arguments", ["{code", "[1]", "4"])
 def test_arguments_that_no_template_can_show_are_no_row(format: str, arguments: str) -> None:

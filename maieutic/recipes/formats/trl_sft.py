@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from maieutic.recipes.formats.messages import Malformed, examples, left_out, tools_text, trainable
+from maieutic.recipes.formats.tokens import OneTokenizer, has_ids
 from maieutic.recipes.items import Dialogue, Episode, Item
 from maieutic.recipes.recipe import Row, Tally, row_format
 from maieutic.trace.record import CallRecord
@@ -26,7 +27,7 @@ def trl_sft(items: Iterable[Item], tally: Tally) -> Iterator[Row]:
     first = next(rest, None)
     if first is None:
         return
-    tokenized, tokens = _calls(first) is not None, _Tokens()
+    tokenized, tokens = _calls(first) is not None, OneTokenizer()
     for item in chain([first], rest):
         calls = _calls(item) if tokenized else None
         if tokenized and calls is None:
@@ -40,27 +41,6 @@ def trl_sft(items: Iterable[Item], tally: Tally) -> Iterator[Row]:
         for call in calls or (item.calls if isinstance(item, Episode) else ()):
             tally.weights[_weights(call)] += 1
         yield from token_rows(calls, tally) if calls is not None else chat_rows(item, tally)
-
-
-class _Tokens:
-    """Which calls have the token ids of the first one. A trace names no tokenizer: the same chat template, or where
-    none was applied the same model, is taken for the same tokens."""
-
-    def __init__(self) -> None:
-        self._template: str | None = None
-        self._models: set[str] = set()
-
-    def same(self, calls: tuple[CallRecord, ...]) -> bool:
-        for call in calls:
-            template = call.completion.template if call.completion else None
-            if self._template is None and (not self._models or call.model in self._models):
-                self._template = template
-            elif template is not None and template != self._template:
-                return False
-            elif template is None and call.model not in self._models:
-                return False
-            self._models.add(call.model)
-        return True
 
 
 def _learnable(items: Iterable[Item], tally: Tally) -> Iterator[Episode | Dialogue]:
@@ -77,7 +57,7 @@ def _calls(item: Episode | Dialogue) -> tuple[CallRecord, ...] | None:
     A dialogue that a recipe has put together has other prompts than its calls had, unless it quotes them whole.
     """
     calls = item.calls if isinstance(item, Episode) else _quoted(item)
-    if calls is None or not all(_has_ids(call) for call in calls):
+    if calls is None or not all(has_ids(call) for call in calls):
         return None
     return calls
 
@@ -91,10 +71,6 @@ def _quoted(item: Dialogue) -> tuple[CallRecord, ...] | None:
                 return None
             calls.append(turn.call)
     return tuple(calls) or None
-
-
-def _has_ids(call: CallRecord) -> bool:
-    return bool(call.completion and call.completion.prompt_token_ids is not None and call.completion.token_ids)
 
 
 def token_rows(calls: tuple[CallRecord, ...], tally: Tally) -> Iterator[Row]:
