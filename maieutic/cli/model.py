@@ -140,7 +140,8 @@ def _servers() -> "Servers":
 
 def _lines(status: "Status") -> list[str]:
     """A server in words; what is not known is left out."""
-    what = {"silent": "runs and does not answer", "gone": "gone: its process has ended"}
+    left = f", {status.left} that it started still run" if status.left else ""
+    what = {"silent": "runs and does not answer", "gone": f"gone: its process has ended{left}"}
     minutes, seconds = divmod(round(status.seconds), 60)
     state = what.get(status.state, f"{status.state} for {minutes} min {seconds} s")
     lines = [f"{status.name}  {state}  {status.model} at {status.url}"]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from types import MappingProxyType
 
 from maieutic.errors import UserError
 from maieutic.serving.checkpoint import Checkpoint
@@ -14,6 +15,7 @@ HOST = "127.0.0.1"
 PLUGIN = Path(__file__).parent / "plugin"
 PROCESSOR = "maieutic_logits"
 KEY_ENV = "VLLM_API_KEY"
+SPACE_ENV = "VLLM_CPU_KVCACHE_SPACE"
 
 # The KV cache of a CPU server. vLLM's own choice is a share of the whole machine's memory.
 KV_BYTES = 4 * 2**30
@@ -63,8 +65,8 @@ def given(line: Sequence[str], flag: str) -> str | None:
     return found
 
 
-def command(launch: Launch, vllm: Vllm, port: int) -> list[str]:
-    """The command line. What the user added comes last and wins."""
+def command(launch: Launch, vllm: Vllm, port: int, env: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """The command line. What the user added comes last and wins. Raises UserError where `env` asks for no size."""
     flags = ["--served-model-name", launch.name, "--host", HOST, "--port", str(port)]
     flags += ["--enable-prefix-caching", "--enable-prompt-tokens-details", "--scheduling-policy", "priority"]
     flags += ["--disable-uvicorn-access-log"]
@@ -81,15 +83,15 @@ def command(launch: Launch, vllm: Vllm, port: int) -> list[str]:
     if (class_ := processor()) is not None:
         flags += ["--logits-processors", class_]
     if launch.cpu:
-        flags += _cpu_flags(launch.checkpoint)
+        flags += _cpu_flags(launch.checkpoint, env)
     return [str(vllm.path), "serve", launch.checkpoint.source, *flags, *launch.extra]
 
 
 def environment(launch: Launch, vllm: Vllm, env: Mapping[str, str]) -> dict[str, str]:
     """The server's environment, from this process's own."""
     # Without .pyc files three processes parse all of vLLM and torch anew at each start; and the size of the KV cache
-    # in the environment would win over the flag.
-    made = {k: v for k, v in env.items() if k not in ("PYTHONDONTWRITEBYTECODE", "VLLM_CPU_KVCACHE_SPACE")}
+    # in the environment, which the flag has already, would win over what the user added.
+    made = {k: v for k, v in env.items() if k not in ("PYTHONDONTWRITEBYTECODE", SPACE_ENV)}
     made["PATH"] = f"{vllm.path.parent}:{env.get('PATH', '')}"
     made |= {"VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "300", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_COLOR": "0"}
     made |= {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
@@ -107,9 +109,19 @@ def processor(folder: Path = PLUGIN) -> str | None:
     return f"{PROCESSOR}:ReflectionPenalty" if (folder / f"{PROCESSOR}.py").exists() else None
 
 
-def _cpu_flags(checkpoint: Checkpoint) -> list[str]:
+def _cpu_flags(checkpoint: Checkpoint, env: Mapping[str, str]) -> list[str]:
     # Eager starts in half the CPU time of compiled and is as fast with several requests at once; blocks of 32 instead
     # of 128 tokens let shorter prompts share their beginning.
     flags = ["--enforce-eager", "--block-size", "32", "--max-num-seqs", "64"]
-    flags += ["--kv-cache-memory-bytes", str(KV_BYTES_IN_BOX if checkpoint.in_box else KV_BYTES)]
+    flags += ["--kv-cache-memory-bytes", str(_kv_bytes(checkpoint, env))]
     return [*flags, "--dtype", "float32"] if checkpoint.in_box else flags
+
+
+def _kv_bytes(checkpoint: Checkpoint, env: Mapping[str, str]) -> int:
+    """The size of the KV cache: what vLLM's own variable says (GiB), else our choice. Raises UserError."""
+    space = env.get(SPACE_ENV)
+    if not space:
+        return KV_BYTES_IN_BOX if checkpoint.in_box else KV_BYTES
+    if not (space.isdecimal() and int(space)):
+        raise UserError(f"{SPACE_ENV} is {space!r}: give a whole number of GiB, or unset it.")
+    return int(space) * 2**30

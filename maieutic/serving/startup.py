@@ -71,6 +71,10 @@ CAUSES = (
     (r"No space left on device", "the disk is full: make room, or set HF_HOME to a folder on another disk"),
 )
 _ERROR = re.compile(r"^(?:\([^)]*\) )?(?:ERROR [\d: -]+\[[^\]]*\] )?([\w.]*(?:Error|Exception): .+)$", re.MULTILINE)
+_FRAME = re.compile(  # of a traceback, perhaps behind vLLM's own prefixes
+    r"(?:\([^)]*\) ?)?(?:(?:ERROR|CRITICAL) [\d: -]+\[[^\]]*\] ?)?"
+    r"(?:\s|$|Traceback \(|During handling of the above|The above exception was)"
+)
 _NO_CAUSE = "Engine core initialization failed"
 
 
@@ -110,3 +114,8 @@ def tail(path: Path, size: int = TAIL_BYTES, end: int | None = None) -> str:
 def last_lines(log: str, count: int = SHOWN_LINES) -> list[str]:
     """The last lines that say something."""
     return [line for line in log.splitlines() if line.strip()][-count:]
+
+
+def telling_lines(log: str) -> list[str]:
+    """The last lines that say something, the frames of tracebacks left out."""
+    return last_lines("\n".join(line for line in log.splitlines() if not _FRAME.match(line)))

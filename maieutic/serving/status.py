@@ -18,6 +18,7 @@ class Status:
     """One server now. `state`: up; starting; silent (it runs and doesn't answer); gone (its process has ended).
 
     What can't be known is None: the rates of a server that doesn't answer, the hit rate before the first request.
+    `left` is how many processes of one that is gone still run: an engine and workers may outlive a killed server.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Status:
     waiting: int | None = None
     prefix_hit_rate: float | None = None
     tokens_per_second: float | None = None
+    left: int = 0
 
 
 def statuses(servers: Servers, names: Sequence[str], between: float = BETWEEN) -> list[Status]:
@@ -74,7 +76,8 @@ def _status(record: Record, before: _Reading | None) -> Status:
     seconds = time.time() - record.began
     if now is None:
         state: State = "gone" if not record.session.alive() else "silent" if record.ready else "starting"
-        return Status(state=state, seconds=seconds, **fields)
+        left = len(record.session.members()) if state == "gone" else 0
+        return Status(state=state, seconds=seconds, left=left, **fields)
     metrics = now.metrics
     queries = metrics.get("vllm:prefix_cache_queries_total")
     return Status(

@@ -19,7 +19,7 @@ from maieutic.serving.files import digest
 from maieutic.serving.process import exit_code, start
 from maieutic.serving.profiles import check_free, remove_profiles, write_profile
 from maieutic.serving.records import Record, Servers
-from maieutic.serving.startup import FIRST_PHASE, cause, last_lines, phase, tail
+from maieutic.serving.startup import FIRST_PHASE, cause, phase, tail, telling_lines
 
 GRACE = 20.0  # how long a server may take to end by itself
 POLL = 0.25
@@ -120,7 +120,7 @@ def _load(servers: Servers, record: Record, adapters: Mapping[str, Path], show: 
 
 def _start(launch: Launch, servers: Servers, installed: Path, port: int, env: Mapping[str, str]) -> Record:
     vllm = find_vllm(launch.cpu, installed, env)
-    line = command(launch, vllm, port)
+    line = command(launch, vllm, port, env)
     log = servers.log(launch.name)
     if log.exists():
         os.replace(log, log.with_suffix(".log.old"))
@@ -164,7 +164,7 @@ def _wait(servers: Servers, record: Record, deadline: float, show: Show) -> None
             if code is not None or not record.session.alive():
                 raise _failed(servers, record, f"did not start: {cause(text, code)}")
             if _serves(control, record.name):
-                show("warming up")
+                show("sampling a first token")
                 _first_request(servers, record, control)
                 return
             if time.monotonic() >= deadline:
@@ -189,7 +189,7 @@ def _first_request(servers: Servers, record: Record, control: Control) -> None:
 
 def _failed(servers: Servers, record: Record, what: str) -> StartFailed:
     log = servers.log(record.name)
-    return StartFailed(f"The server {record.name} {what.rstrip('.')} (its log: {log}).", last_lines(tail(log)))
+    return StartFailed(f"The server {record.name} {what.rstrip('.')} (its log: {log}).", telling_lines(tail(log)))
 
 
 def _ready(servers: Servers, record: Record, checkpoint: Checkpoint, show: Show) -> Record:

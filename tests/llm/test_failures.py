@@ -101,7 +101,7 @@ async def test_nobody_there_is_said_at_once_with_what_to_do() -> None:
     naps = Naps()
     got = await attempt(server, naps)
     assert isinstance(got, ModelError) and got.kind == "unreachable" and got.retryable
-    assert str(got).startswith(f"Nothing answers at {server.url} (") and "vllm serve NAME" in str(got)
+    assert str(got).startswith(f"Nothing answers at {server.url} (") and "`maieutic model up`" in str(got)
     assert naps.seconds == []
 
 

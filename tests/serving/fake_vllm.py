@@ -13,7 +13,11 @@ import time
 from typing import Any
 
 FAILURES = {
-    "oom": "(EngineCore pid=1) ERROR 11-21 10:00:00 [core.py:1] torch.OutOfMemoryError: CUDA out of memory.",
+    "oom": "(EngineCore pid=1) ERROR 11-21 10:00:00 [core.py:1] torch.OutOfMemoryError: CUDA out of memory.\n"
+    + '(EngineCore pid=1) ERROR 11-21 10:00:00 [core.py:1]   File "/engine.py", line 1, in start\n'
+    + "Traceback (most recent call last):\n"
+    + "".join(f'  File "/{i}.py", line {i}, in start\n    start()\n    ^^^^^^^\n' for i in range(20))
+    + "RuntimeError: Engine core initialization failed. See root cause above.",
     "context": "ValueError: User-specified max_model_len (4096) is greater than the derived max_model_len"
     " (max_position_embeddings=1024 or model_max_length=1024 in model's config.json).",
     "gated": "OSError: You are trying to access a gated repo.",

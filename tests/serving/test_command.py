@@ -101,6 +101,13 @@ def test_a_cpu_server_bounds_its_cache_and_what_is_added_wins() -> None:
     assert str(KV_BYTES) in other and "--dtype" not in other
 
 
+def test_vllms_own_variable_sizes_the_cache() -> None:
+    launch = Launch("b", find_checkpoint("in-box"), True)
+    assert f"--kv-cache-memory-bytes {3 * 2**30}" in " ".join(command(launch, VLLM, 1, {"VLLM_CPU_KVCACHE_SPACE": "3"}))
+    with pytest.raises(UserError, match="VLLM_CPU_KVCACHE_SPACE is 'much': give a whole number of GiB"):
+        command(launch, VLLM, 1, {"VLLM_CPU_KVCACHE_SPACE": "much"})
+
+
 def test_the_logits_processors_folder_comes_first_on_the_path_of_modules(tmp_path: Path) -> None:
     assert processor(tmp_path) is None
     assert processor() == "maieutic_logits:ReflectionPenalty"

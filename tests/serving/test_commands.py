@@ -37,7 +37,7 @@ def maieutic(stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 def test_from_up_to_down(maieutic, stage: Stage) -> None:  # type: ignore[no-untyped-def]
     code, out, err = maieutic("up", "in-box", "--cpu")
     assert code == 0 and out.startswith("in-box-vllm is up after ") and "--model in-box-vllm" in out
-    assert "importing" in err and "warming up" in err
+    assert "importing" in err and "sampling a first token" in err
     assert maieutic("up", "in-box")[1].startswith("in-box-vllm is up already")
     _, out, _ = maieutic("status", "--json")
     (status,) = json.loads(out)
@@ -65,7 +65,8 @@ def test_a_failed_start_shows_the_servers_last_lines_and_one_sentence(maieutic, 
     code, out, err = maieutic("up", "in-box", "--cpu", "--quiet", "--", "--fake", "oom")
     assert (code, out) == (2, "")
     *lines, last = err.splitlines()
-    assert any("torch.OutOfMemoryError" in line for line in lines)
+    assert any("torch.OutOfMemoryError" in line for line in lines), "also before a long traceback"
+    assert not any("line 1, in start" in line or "Traceback" in line for line in lines)
     assert last.startswith("maieutic: The server in-box-vllm did not start: it ran out of memory")
     assert stage.processes() == []
 
@@ -96,9 +97,11 @@ def test_a_server_that_died_is_told_from_one_that_is_silent(maieutic, stage: Sta
     dead, stopped = stage.servers.get("dead").pid, stage.servers.get("stopped").pid
     os.kill(dead, signal.SIGKILL)
     os.kill(stopped, signal.SIGSTOP)
-    states = {one["name"]: one["state"] for one in json.loads(maieutic("status", "--json")[1])}
-    assert states == {"dead": "gone", "stopped": "silent"}
-    assert "maieutic model down dead" in maieutic("status", "dead")[1]
+    found = {one["name"]: one for one in json.loads(maieutic("status", "--json")[1])}
+    assert {name: one["state"] for name, one in found.items()} == {"dead": "gone", "stopped": "silent"}
+    assert found["dead"]["left"] > 0 and found["stopped"]["left"] == 0
+    said = maieutic("status", "dead")[1]
+    assert "that it started still run" in said and "maieutic model down dead" in said
     os.kill(stopped, signal.SIGCONT)
     assert maieutic("down", "--all")[0] == 0
     assert stage.processes() == []

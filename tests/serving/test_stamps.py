@@ -48,7 +48,7 @@ def test_weights_that_were_written_anew_while_they_were_loaded_are_not_known(sta
     launch = Launch("ckpt", find_checkpoint(str(folder)), cpu=True)
 
     def train(phase: str) -> None:
-        if phase == "warming up":
+        if phase == "sampling a first token":
             checkpoint(folder, b"2")
 
     record = up(launch, stage.servers, tmp_path, env=stage.env, show=train).record

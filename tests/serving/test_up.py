@@ -34,7 +34,7 @@ def test_a_server_comes_up_and_has_a_profile(stage: Stage) -> None:
     assert (profile.weights, profile.template) == (record.weights, record.template)
     assert record.weights and record.template
     assert find_profile(f"vllm/small@{record.url}", Settings(models_dir=stage.servers.models_dir), {}).weights
-    assert stage.phases[0] == "importing" and stage.phases[-2:] == ["warming up", "hashing the weights"]
+    assert stage.phases[0] == "importing" and stage.phases[-2:] == ["sampling a first token", "hashing the weights"]
 
 
 def test_it_runs_in_a_session_of_its_own_and_is_ended_with_its_children(stage: Stage) -> None:
@@ -202,6 +202,7 @@ def test_the_environment_is_made_for_vllm(stage: Stage) -> None:
     line = next(x for x in stage.servers.log("small").read_text().splitlines() if x.startswith("environment: "))
     env = json.loads(line.removeprefix("environment: "))
     assert {"PYTHONDONTWRITEBYTECODE", "VLLM_CPU_KVCACHE_SPACE"}.isdisjoint(env)
+    assert str(4 * 2**30) in stage.servers.get("small").command, "the flag has it"
     assert (env["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"], env["HF_HUB_OFFLINE"]) == ("300", "1")
     assert env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
 

@@ -100,8 +100,8 @@ def unreached(shown: str, error: Exception, began: bool = False) -> AttemptFaile
     """The failure behind a transport's exception; `began` says that part of the answer had arrived."""
     failure = understand(error)
     if failure.kind == "unreachable":
-        text = f"Nothing answers at {shown} ({failure.reason}). Start the server (vllm serve NAME --port 8000) "
-        text += "or give another --model."
+        text = f"Nothing answers at {shown} ({failure.reason}): start the server (one of your own with `maieutic model "
+        text += "up`, which `maieutic model status` shows), or give another --model."
     elif failure.kind == "refused":
         text = f"The address {shown} can't be used: {failure.reason}."
     elif began:
