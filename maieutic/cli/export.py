@@ -80,6 +80,8 @@ def in_words(report: "ExportReport") -> str:
         f"{tally.kept} of {tally.seen} runs kept" + (f"; left out: {dropped}" if dropped else ""),
         f"card: {report.readable_card}",
     ]
+    if left := tally.left_out():
+        lines.insert(2, f"of the runs kept: {', '.join(left)}")
     if anew := tally.counts["turns_rendered_anew"]:
         lines.insert(2, f"{anew} turns are tokenised anew by the trainer: rows of this kind hold text, not token ids")
     return "\n".join(lines)

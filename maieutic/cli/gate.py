@@ -81,6 +81,7 @@ def in_words(report: "GateReport") -> str:
     """A line for what left, one for each reason to stay, one for what was replaced."""
     card = as_json(report)
     lines = [f"{report.rows_out} of {report.rows_in} rows in {report.out}"]
+    lines += [line for source in card["sources"] for line in _exported(source)]
     lines += [f"  stayed behind: {number} {name}" for name, number in card["dropped"].items()]
     for one in card["against"]:
         lines.append(f"  {one['rows_dropped']} rows held one of {one['questions']} questions of {one['name']}")
@@ -89,6 +90,18 @@ def in_words(report: "GateReport") -> str:
         lines.append(f"  replaced in {report.redacted_rows} rows: {kinds}")
     lines += [f"why, row by row: {report.dropped_file}", f"card: {report.card}"]
     return "\n".join(lines)
+
+
+def _exported(source: dict[str, Any]) -> list[str]:
+    """What became of the runs of a folder of traces; nothing for a file of rows."""
+    made = source.get("export")
+    if made is None:
+        return []
+    dropped = sorted(made["runs_dropped"].items(), key=lambda one: -one[1])
+    why = ", ".join(f"{number} {reason}" for reason, number in dropped)
+    return [
+        f"  of {source['source']}: {made['runs_kept']} of {made['runs_seen']} runs" + f"; left out: {why}" * bool(why)
+    ]
 
 
 def _named(given: str) -> tuple[str, str]:

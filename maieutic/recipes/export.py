@@ -21,7 +21,7 @@ from maieutic.recipes.items import Item
 from maieutic.recipes.mixing import checked, mix_in
 from maieutic.recipes.recipe import Candidate, Row, Tally, find_format, find_recipe
 from maieutic.recipes.seen import Seen
-from maieutic.recipes.storage import HUB_HEAD, beside, card_of, kind_of, remove, replace, rows_in, store
+from maieutic.recipes.storage import HUB_HEAD, KINDS, beside, card_of, kind_of, remove, replace, rows_in, store
 from maieutic.trace.payload import dump
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import FORMAT_VERSION
@@ -76,6 +76,10 @@ def export(
     of it, saying why, or when `out` can't be written; TraceError when a trace is damaged. In all these cases nothing is
     left behind.
     """
+    if format in KINDS:
+        raise UserError(
+            f"{format} is no format of rows but a kind of file: say --as {format}, and the format beside it."
+        )
     select, make_rows = find_recipe(recipe, settings), find_format(format)
     roots = [Path(root) for root in ([dirs] if isinstance(dirs, Path | str) else dirs)]
     out, tally = Path(out), Tally()
@@ -91,7 +95,7 @@ def export(
             rows, duplicates = _write(make_rows(items, tally), file)
             notes = tuple(note for reader in readers for note in reader.notes)
         if rows == 0:
-            raise UserError(_why_empty(roots, recipe, tally))
+            raise UserError(_why_empty(roots, recipe, format, tally))
         if replay is not None:
             tally.counts["replayed_rows"] = mix_in(temporary, Path(replay[0]), replay[1])
             rows += tally.counts["replayed_rows"]
@@ -124,13 +128,15 @@ def _write(rows: Iterable[Row], file: BinaryIO) -> tuple[int, int]:
     return number, duplicates
 
 
-def _why_empty(dirs: list[Path], recipe: str, tally: Tally) -> str:
+def _why_empty(dirs: list[Path], recipe: str, format: str, tally: Tally) -> str:
     places = ", ".join(map(str, dirs))
     if tally.seen == 0:
         return f"There are no runs in {places}: nothing was exported."
     reasons = ", ".join(f"{number} {reason}" for reason, number in tally.dropped.most_common())
     if tally.kept:
         reasons = f"{reasons}; {tally.kept} kept without a row".removeprefix("; ")
+        if left := tally.left_out():
+            reasons += f", {', '.join(left)} of {format}"
     if asks := tally.counts["asks_left_out"]:
         return f"The recipe {recipe} has to ask {asks} things first: maieutic teach --recipe {recipe} does it."
     return f"The recipe {recipe} takes none of the {tally.seen} runs in {places} ({reasons}): no file was written."

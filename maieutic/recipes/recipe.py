@@ -52,6 +52,11 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     weights: Counter[str] = field(default_factory=Counter)
 
+    def left_out(self) -> list[str]:
+        """What was left out of runs that were kept, in words: pairs that the format has no rows for, and so on."""
+        found = [(name, number) for name, number in self.counts.items() if name.endswith("_left_out")]
+        return [f"{number} {name.replace('_', ' ')}" for name, number in found]
+
 
 @dataclass(frozen=True, slots=True)
 class About:

@@ -72,7 +72,7 @@ CAUSES = (
 )
 _ERROR = re.compile(r"^(?:\([^)]*\) )?(?:ERROR [\d: -]+\[[^\]]*\] )?([\w.]*(?:Error|Exception): .+)$", re.MULTILINE)
 _FRAME = re.compile(  # of a traceback, perhaps behind vLLM's own prefixes
-    r"(?:\([^)]*\) ?)?(?:(?:ERROR|CRITICAL) [\d: -]+\[[^\]]*\] ?)?"
+    r"(?:\([^)]*\) ?+)?+(?:(?:ERROR|CRITICAL) [\d: -]+\[[^\]]*\] ?+)?+"
     r"(?:\s|$|Traceback \(|During handling of the above|The above exception was)"
 )
 _NO_CAUSE = "Engine core initialization failed"

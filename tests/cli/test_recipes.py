@@ -23,6 +23,20 @@ def test_an_export_says_what_it_replayed(tmp_path: Path, maieutic: Command) -> N
     assert maieutic("export", str(runs.root), "--out", str(out), "--replay", "old").code == 2
 
 
+def test_what_a_format_has_no_rows_for_is_told(tmp_path: Path, maieutic: Command) -> None:
+    runs = Runs(tmp_path / "runs")
+    runs.add("4", "correct")
+    runs.add("5", "wrong")
+    ended = maieutic("export", str(runs.root), "--format", "trl-dpo", "--out", str(tmp_path / "rows.jsonl"))
+    assert ended.code == 2 and "1 kept without a row, 1 episodes left out of trl-dpo" in ended.err
+    ended = maieutic("export", str(runs.root), "--recipe", "step_dpo", "--out", str(tmp_path / "rows.jsonl"))
+    assert ended.code == 2 and "left out of trl-sft" in ended.err
+    asked = ("export", str(runs.root), "--out", str(tmp_path / "rows"), "--format", "parquet")
+    assert maieutic(*asked).err.startswith(
+        "maieutic: parquet is no format of rows but a kind of file: say --as parquet"
+    )
+
+
 def test_every_recipe_says_what_it_makes_of_what(maieutic: Command) -> None:
     described = json.loads(maieutic("recipes", "--json").out)
     assert list(described) == [name for name in recipe_names() if name in described]

@@ -270,6 +270,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert stopped.value.code == 2 and "not LOW:HIGH" in capsys.readouterr().err
 
 
+def test_the_command_tells_what_became_of_the_runs_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs(tmp_path / "traces", outcomes=("correct", "wrong", "wrong"))
+    with pytest.raises(SystemExit):
+        main(["gate", str(tmp_path / "traces"), "--out", str(tmp_path / "out.jsonl"), "--any-difficulty"])
+    assert f"of {tmp_path / 'traces'}: 3 of 5 runs; left out: 2 wrong" in capsys.readouterr().out
+
+
 def test_a_folder_for_the_hub_has_the_card_as_its_readme(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="pyarrow is not installed: folders for the Hub were NOT checked")
     rows = write(tmp_path / "rows.jsonl", chat("What is 4 + 3?"))
