@@ -23,19 +23,20 @@ async def fan_out(
     A failed branch is recorded and its siblings go on; if every branch failed, the first failure is raised.
     """
     tasks = [asyncio.create_task(_branch(ctx, name, work)) for name in names]
+    ended: asyncio.Queue[asyncio.Task[T]] = asyncio.Queue()
+    for task in tasks:
+        task.add_done_callback(ended.put_nowait)
     failures: list[Exception] = []
     done: list[T] = []
-    taken = 0
     try:
-        for finished in asyncio.as_completed(tasks):
+        for _ in tasks:
             try:
-                taken += 1
-                await finished
+                (await ended.get()).result()
             except (UserError, TraceError):
                 raise
             except Exception as error:  # an own agent may raise anything
                 failures.append(error)
-            if taken == sum(task.done() for task in tasks):
+            if ended.empty():
                 done = _succeeded(tasks)
                 if done and enough(done):
                     break

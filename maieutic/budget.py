@@ -5,7 +5,6 @@ Streamed tokens are charged as they arrive, so a limit stops the calls under way
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from maieutic.errors import BudgetExceeded, UserError
@@ -28,12 +27,18 @@ class Budget:
                 raise UserError(f"A budget of {value:g} {name} leaves nothing to run with: give a number above 0.")
 
 
+UNLIMITED = Budget()
+_ONE_CALL = Usage(calls=1)
+
+
 class Account:
     """What one node of the budget tree has spent against its limits."""
 
     def __init__(self, limits: Budget | None = None, parent: "Account | None" = None) -> None:
-        self.limits = limits or Budget()
-        self.parent = parent
+        self.limits = limits or UNLIMITED
+        self._path: tuple[Account, ...] = (self, *(parent._path if parent else ()))  # up to the root
+        limited = () if self.limits == UNLIMITED else (self,)
+        self._limited: tuple[Account, ...] = (*limited, *(parent._limited if parent else ()))
         self.started = time.monotonic()
         self.usage = Usage()
         self._streaming = 0
@@ -41,21 +46,14 @@ class Account:
     def child(self, limits: Budget | None = None) -> "Account":
         return Account(limits, self)
 
-    def path(self) -> Iterator["Account"]:
-        """This node and its ancestors, up to the root."""
-        node: Account | None = self
-        while node is not None:
-            yield node
-            node = node.parent
-
     def seconds_left(self) -> float | None:
         """Wall-clock left before the nearest deadline on the way to the root; None where there is none."""
-        left = [a.started + a.limits.seconds - time.monotonic() for a in self.path() if a.limits.seconds is not None]
+        left = [a.started + a.limits.seconds - time.monotonic() for a in self._limited if a.limits.seconds is not None]
         return min(left) if left else None
 
     def tokens_left(self) -> int | None:
         """Tokens left before the nearest limit on the way to the root; None where there is none."""
-        left = [a.limits.tokens - a.tokens for a in self.path() if a.limits.tokens is not None]
+        left = [a.limits.tokens - a.tokens for a in self._limited if a.limits.tokens is not None]
         return min(left) if left else None
 
     @property
@@ -64,7 +62,7 @@ class Account:
 
     def check(self) -> None:
         """Raise BudgetExceeded when any limit on the way to the root is reached."""
-        for account in self.path():
+        for account in self._limited:
             limit = account._reached()
             if limit:
                 value = getattr(account.limits, limit)
@@ -83,16 +81,16 @@ class Account:
     def open_call(self) -> "Lease":
         """Admit one model call, or raise BudgetExceeded."""
         self.check()
-        for account in self.path():
-            account.usage += Usage(calls=1)
+        for account in self._path:
+            account.usage += _ONE_CALL
         return Lease(self)
 
     def _stream(self, tokens: int) -> None:
-        for account in self.path():
+        for account in self._path:
             account._streaming += tokens
 
     def _settle(self, usage: Usage, streamed: int) -> None:
-        for account in self.path():
+        for account in self._path:
             account._streaming -= streamed
             account.usage += usage
 

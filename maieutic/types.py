@@ -88,13 +88,13 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: "Usage") -> "Usage":
-        costs = [c for c in (self.cost, other.cost) if c is not None]
+        cost = self.cost if other.cost is None else other.cost + (self.cost or 0.0)
         return Usage(
             self.calls + other.calls,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
-            sum(costs) if costs else None,
+            cost,
             self.seconds + other.seconds,
         )
 

@@ -43,9 +43,15 @@ class Session:
         self.results: list[ToolResult] = []
         self.differing: list[ToolCall] = []
         self._kept: dict[str, Any] = {}
-        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._past: defaultdict[str, list[tuple[ToolCall, str]]] = defaultdict(list)
-        self._stack = AsyncExitStack()
+        self._stack: AsyncExitStack | None = None  # most branches use no tool: made when something is kept
+
+    @cached_property
+    def _opening(self) -> "defaultdict[str, asyncio.Lock]":
+        return defaultdict(asyncio.Lock)
+
+    @cached_property
+    def _past(self) -> "defaultdict[str, list[tuple[ToolCall, str]]]":
+        return defaultdict(list)
 
     def fork(self) -> "Session":
         """A session of another branch of the same run."""
@@ -56,6 +62,7 @@ class Session:
         async with self._opening[key]:
             if key not in self._kept:
                 value = await open_()
+                self._stack = self._stack or AsyncExitStack()
                 self._stack.push_async_callback(close, value)
                 self._kept[key] = value
         return self._kept[key]  # type: ignore[no-any-return]
@@ -78,7 +85,8 @@ class Session:
 
     async def close(self) -> None:
         self._kept.clear()
-        await self._stack.aclose()
+        if self._stack is not None:
+            await self._stack.aclose()
 
 
 @dataclass(frozen=True, slots=True)

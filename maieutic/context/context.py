@@ -194,10 +194,11 @@ class Context:
         wanted = request.sampling if exact else merged(self.run.sampling, request.sampling)
         if most is not None:
             wanted = replace(wanted, max_tokens=min(most, wanted.max_tokens or most))
-        sampling = resolved.profile.sampling.fill(wanted)
+        defaults, seed = resolved.profile.sampling, None
         if own_seed is None:  # one seed for all calls would make samples side by side the same
-            seed = self.run.seed if sampling.seed is None else sampling.seed
-            sampling = replace(sampling, seed=derived_seed(seed, self.branch.path, turn))
+            given = (s for s in (wanted.seed, defaults.seed) if s is not None)
+            seed = derived_seed(next(given, self.run.seed), self.branch.path, turn)
+        sampling = defaults.fill(wanted, seed)
         request = replace(request, sampling=sampling)
         if note is not None:
             self.record("note", call_id=call_id, **note)

@@ -1,6 +1,5 @@
 """A model profile: everything needed to reach one model and to sample from it as its makers advise."""
 
-from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -23,16 +22,19 @@ class SamplingDefaults(Strict):
     seed: int | None = None
     extra: dict[str, Any] = {}
 
-    def fill(self, sampling: Sampling) -> Sampling:
-        """The sampling with its open fields filled."""
-        return replace(
-            sampling,
+    def fill(self, sampling: Sampling, seed: int | None = None) -> Sampling:
+        """The sampling with its open fields filled, and with `seed` where that is given."""
+        if seed is None:
+            seed = self.seed if sampling.seed is None else sampling.seed
+        return Sampling(
             temperature=self.temperature if sampling.temperature is None else sampling.temperature,
             top_p=self.top_p if sampling.top_p is None else sampling.top_p,
             top_k=self.top_k if sampling.top_k is None else sampling.top_k,
             max_tokens=self.max_tokens if sampling.max_tokens is None else sampling.max_tokens,
             stop=sampling.stop or self.stop,
-            seed=self.seed if sampling.seed is None else sampling.seed,
+            seed=seed,
+            logprobs=sampling.logprobs,
+            top_logprobs=sampling.top_logprobs,
             extra={**self.extra, **sampling.extra},
         )
 

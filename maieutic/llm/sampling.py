@@ -1,21 +1,18 @@
 """What a call is sampled with: the run's wishes over the agent's, and a seed of its own."""
 
 import hashlib
-from dataclasses import replace
 
 from maieutic.types import Sampling
 
 
 def merged(run: Sampling, agent: Sampling) -> Sampling:
     """What the run asks for wins over the agent's own wish."""
-    said = {
-        name: value
-        for name in ("temperature", "top_p", "top_k", "max_tokens", "seed")
-        if (value := getattr(run, name)) is not None
-    }
-    return replace(
-        agent,
-        **said,
+    return Sampling(
+        temperature=agent.temperature if run.temperature is None else run.temperature,
+        top_p=agent.top_p if run.top_p is None else run.top_p,
+        top_k=agent.top_k if run.top_k is None else run.top_k,
+        max_tokens=agent.max_tokens if run.max_tokens is None else run.max_tokens,
+        seed=agent.seed if run.seed is None else run.seed,
         stop=run.stop or agent.stop,
         logprobs=agent.logprobs and run.logprobs,
         top_logprobs=max(agent.top_logprobs, run.top_logprobs),
