@@ -68,9 +68,11 @@ async def call_model(
         ended = _out_of_time(account) if late else error
         return Call(request, t0, t1, error=ended, arrived=arrived)
     t1 = time.time()
-    usage = replace(completion.usage, calls=1, seconds=t1 - t0)
+    usage = completion.usage
+    counted = usage.completion_tokens
     if completion.extra.get("usage_missing"):
-        usage = replace(usage, completion_tokens=max(usage.completion_tokens, lease.streamed))
+        counted = max(counted, lease.streamed)
+    usage = Usage(1, usage.prompt_tokens, counted, usage.cached_tokens, usage.cost, t1 - t0)
     lease.settle(usage)
     return Call(request, t0, t1, replace(completion, usage=usage))
 

@@ -171,16 +171,18 @@ class OpenAICompatibleModel:
         post = self._post(request, model, on_delta is not None)
         for field in self._unsupported:
             _leave_out(post.body, field)
-        completion = read_completion(await self._attempts(post, on_delta), model, self._profile.price)
-        prompt, extra = completion.prompt_token_ids, request.sampling.extra
-        if post.raw and not (request.sampling.top_logprobs or extra.get("logprobs")):
-            completion = replace(completion, top_logprobs=None)  # the endpoint names the sampled token all the same
-        return replace(
-            completion,
-            prompt_token_ids=request.prompt_ids if prompt is None else prompt,
-            weights=self._profile.weights,
-            template=None if post.raw or "chat_template" in extra else self._profile.template,
+        extra, profile = request.sampling.extra, self._profile
+        completion = read_completion(
+            await self._attempts(post, on_delta),
+            model,
+            profile.price,
+            sent=request.prompt_ids,
+            weights=profile.weights,
+            template=None if post.raw or "chat_template" in extra else profile.template,
         )
+        if post.raw and not (request.sampling.top_logprobs or extra.get("logprobs")):
+            return replace(completion, top_logprobs=None)  # the endpoint names the sampled token all the same
+        return completion
 
     def _post(self, request: Request, model: str, stream: bool) -> _Post:
         vllm = self._profile.kind == "vllm"

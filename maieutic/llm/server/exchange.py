@@ -72,7 +72,17 @@ class Exchange:
 
     async def read(self) -> bytes:
         """The whole body. Raises AttemptFailed."""
-        return b"".join([chunk async for chunk in self.chunks()])
+        assert self._reply is not None
+        loop, between = asyncio.get_running_loop(), self._times.between
+        pieces: list[bytes] = []
+        try:
+            async with asyncio.timeout_at(self._first_byte_by) as deadline:
+                while piece := await self._reply.piece():
+                    pieces.append(piece)
+                    deadline.reschedule(None if between is None else loop.time() + between)
+        except TRANSPORT_ERRORS as error:
+            raise self._failed(error, "between" if pieces else "first_byte") from error
+        return b"".join(pieces)
 
     async def close(self) -> None:
         """Release the connection; it is closed unless the answer was read to its end."""

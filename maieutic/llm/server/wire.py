@@ -88,20 +88,36 @@ def tool_fields(request: Request) -> Json:
     return body
 
 
-def read_completion(payload: Json, asked: str, price: Price | None = None) -> Completion:
-    """The completion in a response object; `asked` is the model's name where the server gives none.
+def read_completion(
+    payload: Json,
+    asked: str,
+    price: Price | None = None,
+    *,
+    sent: tuple[int, ...] | None = None,
+    weights: str | None = None,
+    template: str | None = None,
+) -> Completion:
+    """The completion in a response object; `asked` is the model's name where the server gives none, `sent` the prompt's
+    token ids likewise. `weights` and `template` are the completion's.
 
     Raises ModelError (malformed) when there is no message in it or its parts have other types. Usage that the server
     leaves out is counted from token ids where there are any; otherwise `extra["usage_missing"]` is True and the counts
     mean nothing.
     """
     try:
-        return _read(payload, asked, price)
+        return _read(payload, asked, price, sent, weights, template)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise malformed(f"a part of its answer has an unexpected form ({type(error).__name__}: {error})") from error
 
 
-def _read(payload: Json, asked: str, price: Price | None) -> Completion:
+def _read(
+    payload: Json,
+    asked: str,
+    price: Price | None,
+    sent: tuple[int, ...] | None,
+    weights: str | None,
+    template: str | None,
+) -> Completion:
     choice = _first_choice(payload)
     message = choice.get("message")
     if not isinstance(message, dict):
@@ -121,12 +137,14 @@ def _read(payload: Json, asked: str, price: Price | None) -> Completion:
         tool_calls=_tool_calls(message.get("tool_calls")),
         reasoning=reasoning_of(message) or None,
         finish_reason=choice.get("finish_reason"),
-        prompt_token_ids=prompt_ids,
+        prompt_token_ids=sent if prompt_ids is None else prompt_ids,
         token_ids=ids,
         logprobs=logprobs,
         top_logprobs=top_logprobs,
         usage=usage,
         model=payload.get("model") or asked,
+        weights=weights,
+        template=template,
         extra=extra,
     )
 
@@ -189,12 +207,12 @@ def _logprobs(value: Any) -> tuple[tuple[float, ...] | None, Alternatives | None
     if not isinstance(content, list):
         return None, None
     tops = None
-    if any(token.get("top_logprobs") for token in content):
+    if any([token.get("top_logprobs") for token in content]):  # lists: generators take twice as long
         tops = tuple(
             tuple(sorted(((t["token"], t["logprob"]) for t in token.get("top_logprobs") or ()), key=lambda t: -t[1]))
             for token in content
         )
-    return tuple(token["logprob"] for token in content), tops
+    return tuple([token["logprob"] for token in content]), tops
 
 
 def _unknown(fields: Json, known: set[str]) -> Json:
