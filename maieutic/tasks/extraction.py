@@ -9,6 +9,7 @@ answer without such a mark. All of it runs in time linear in the text.
 import json
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from maieutic.tasks.abstention import ABSTENTION, ends_in_abstention
@@ -23,6 +24,8 @@ _LINE = re.compile(
     r"[ \t]{0,3}(?:\*{1,2}|_{1,2})?[ \t]{0,3}[:：][ \t]{0,3}(?:\*{1,2}|_{1,2})?",
     re.IGNORECASE | re.MULTILINE,
 )
+_COLON = re.compile("[:：]")
+_BEFORE, _BEHIND = 48, 6  # characters of a mark on either side of its colon, at most
 _FENCE = re.compile(r"\A```[\w+-]*\n(.*?)\n?```", re.DOTALL)
 _WRAPPERS = (("**", "**"), ("__", "__"), ("`", "`"), ("*", "*"))
 _SINGLE_LINE: frozenset[AnswerType] = frozenset({"number", "choice", "boolean"})
@@ -79,6 +82,8 @@ def without_thoughts(text: str) -> str:
 
 def _boxes(text: str) -> list[_Span]:
     """The outermost closed boxes."""
+    if "box" not in text:
+        return []
     opened: list[tuple[int, int] | None] = []
     boxes: list[_Span] = []
     for token in _BRACES.finditer(text):
@@ -110,12 +115,24 @@ def _tags(text: str) -> list[_Span]:
 
 
 def _lines(text: str, answer_type: AnswerType) -> list[_Span]:
-    matches = list(_LINE.finditer(text))
+    matches = list(_marks(text))
     ends = [*(match.start() for match in matches[1:]), len(text)] if matches else []
     return [
         _Span(match.start(), end, _after(text[match.end() : end], answer_type))
         for match, end in zip(matches, ends, strict=True)
     ]
+
+
+def _marks(text: str) -> Iterator[re.Match[str]]:
+    """What `_LINE.finditer` finds, looked for where it can be alone: each mark has one colon and ends with it."""
+    at = 0
+    for colon in _COLON.finditer(text):
+        start = max(at, colon.start() - _BEFORE)
+        if "answer" not in text[start : colon.start()].casefold():
+            continue
+        if mark := _LINE.search(text, start, colon.end() + _BEHIND):
+            at = mark.end()
+            yield mark
 
 
 def _after(rest: str, answer_type: AnswerType) -> str:
