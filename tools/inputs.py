@@ -30,6 +30,11 @@ class Inputs:
     def __bool__(self) -> bool:
         return bool(self._named)
 
+    @property
+    def copied(self) -> bool:
+        """Whether there are copies to be removed."""
+        return self._folder is not None
+
     def folder(self) -> Path:
         """The folder that holds the copies. Raises ToolError for a file that can't be read."""
         with self._lock:

@@ -157,7 +157,8 @@ class Runner:
             ctx.emit("run_finished", result=result)
         finally:
             await session.close()
-            await asyncio.to_thread(session.inputs.close)
+            if session.inputs.copied:
+                await asyncio.to_thread(session.inputs.close)
         await trace.commit()
         return result
 
