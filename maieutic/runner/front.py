@@ -16,6 +16,7 @@ from maieutic.graphs.registry import SHIPPED, load_graph
 from maieutic.llm.model import Model
 from maieutic.llm.profile import Profile
 from maieutic.llm.registry import Resolved, resolve_model
+from maieutic.runner.heap import modules_set_aside
 from maieutic.runner.result import Result
 from maieutic.runner.runner import Runner
 from maieutic.settings import Settings, load_settings
@@ -93,7 +94,8 @@ async def open_runner(
             oracle=oracle,
         )
         try:
-            yield runner
+            with modules_set_aside():
+                yield runner
         finally:
             await runner.close()
             try:
