@@ -1,8 +1,9 @@
+import random
 import time
 
 import pytest
 
-from maieutic.tasks.extraction import extract, without_thoughts
+from maieutic.tasks.extraction import _LINE, _marks, extract, without_thoughts
 
 
 @pytest.mark.parametrize(
@@ -102,3 +103,14 @@ def test_pathological_texts_take_linear_time(unit: str) -> None:
     start = time.process_time()
     extract(text, "auto")
     assert time.process_time() - start < 2
+
+
+def test_marks_are_found_where_a_search_through_the_whole_text_finds_them() -> None:
+    words = "answer Answer anſwer the final correct is : ： ** * _ > - . ! 7 { } <answer> </answer>".split()
+    pieces, chance, found = [*words, " is", " ", "  ", "\t", "\n", ". ", "The ", "İ"], random.Random(7), 0
+    for _ in range(20_000):
+        text = "".join(chance.choices(pieces, k=chance.randint(1, 40)))
+        expected = [mark.span() for mark in _LINE.finditer(text)]
+        assert [mark.span() for mark in _marks(text)] == expected, text
+        found += len(expected)
+    assert found > 500
