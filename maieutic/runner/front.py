@@ -79,7 +79,6 @@ async def open_runner(
         if budget is not None and budget.cost is not None:
             _refuse_unpriced(resolved.values())
         store = TraceStore(traces or settings.traces_dir)
-        folders = (settings.prompts_dir,) if settings.prompts_dir else ()
         runner = Runner(
             compiled,
             resolved,
@@ -87,7 +86,7 @@ async def open_runner(
             toolbox,
             sampling,
             budget,
-            folders,
+            (settings.prompts_dir,) if settings.prompts_dir else (),
             approve=first,
             approver=approver,
             asked=asked,

@@ -1,7 +1,7 @@
 """What was loaded before the runs is set aside from the garbage collector while runners are open.
 
-CPython looks through the whole heap anew after some ten thousand objects have been made, with every module in it. That
-holds the event loop up for a tenth of a second every few hundred model calls, and finds nothing: runs leave no cycles.
+CPython looks through the whole heap anew, with every module in it, once so many more objects have been made. That holds
+the event loop up for longer than many model calls together, and finds nothing: what runs leave behind has no cycles.
 """
 
 import gc
