@@ -25,6 +25,7 @@ from maieutic.tasks.extraction import without_thoughts
 from maieutic.trace.record import Parent
 from maieutic.types import Sampling
 
+Likelihood = Literal["min_logprob", "mean_logprob"]
 FORM = "Confidence: <a number from 0 to 100>"
 _LINE = re.compile(r"confidence[ \t*_]{0,4}(?:is|[:=])[ \t*_]{0,4}(.*)", re.IGNORECASE)
 _NUMBER = re.compile(r"(-?\d{1,6}(?:\.\d{1,9})?)\s*(%|/\s*(10|100)\b(?!\.\d))?")
@@ -120,7 +121,7 @@ class LikelihoodRater:
     They are to be the model's own, whatever it was sampled with, as those of `maieutic.llm.confidence`.
     """
 
-    method: Literal["min_logprob", "mean_logprob"]
+    method: Likelihood
     speaker: str = "solver"
     """Who solved: the curve of its model is the one that counts."""
     stage: str = ""
@@ -132,10 +133,16 @@ class LikelihoodRater:
         calibrator: Calibrator | None = None,
         ideas: Sequence[Solution] = (),
     ) -> Confidence:
-        known = solution.logprobs
-        aggregate = min if self.method == "min_logprob" else mean
-        raw = min(1.0, exp(aggregate(known))) if known else None  # a server may round a certain token's above 0
+        raw = likelihood(self.method, solution.logprobs or ())
         return state(ctx, self.speaker, solution, self.method, raw, calibrator, stage=self.stage)
+
+
+def likelihood(method: Likelihood, logprobs: Sequence[float]) -> float | None:
+    """The least or the geometric mean probability of tokens, in [0, 1]; None where there are none."""
+    if not logprobs:
+        return None
+    found = min(logprobs) if method == "min_logprob" else mean(logprobs)
+    return exp(min(found, 0.0))  # a server may round a certain token's above 0
 
 
 def min_logprob(sampling: Sampling = Sampling()) -> LikelihoodRater:

@@ -13,6 +13,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from levels import sources
+
 from maieutic.evals.core import BANK, Evaluation, evaluate
 from maieutic.evals.equal import Beside, beside
 from maieutic.evals.items import Attempt, attempts_in, figures
@@ -22,12 +24,6 @@ from maieutic.tasks.source import load_tasks
 from maieutic.tasks.task import AnswerType
 
 RESULTS = Path(__file__).parent / "results" / "graphs.md"
-LEVELS = (
-    "env:rg/chain_sum?n={n}&seed={seed}&split=test&min_terms=4&max_terms=4&min_digits=2&max_digits=2",
-    "env:rg/chain_sum?n={n}&seed={seed}&split=test&min_terms=5&max_terms=5&min_digits=2&max_digits=2",
-    "env:rg/products?n={n}&seed={seed}&split=test&min_terms=2&max_terms=2&min_digits=2&max_digits=2",
-    "env:rg/leg_counting?n={n}&seed={seed}&split=test&min_animals=3&max_animals=3&max_instances=9",
-)
 CONTENDERS = (
     "direct, greedy=direct?temperature=0",
     "direct, T 1=direct?temperature=1",
@@ -56,7 +52,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="keep the runs here")
     parser.add_argument("--only", action="append", help="labels of contenders, all of them without it")
     asked = parser.parse_args()
-    tasks = [level.format(n=asked.n, seed=asked.seed) for level in LEVELS]
+    tasks = sources("test", asked.n, asked.seed)
     wanted = [parse_contender(text) for text in CONTENDERS if not asked.only or text.partition("=")[0] in asked.only]
     command = f"python benchmarks/graphs.py --n {asked.n} --seed {asked.seed} --bank {asked.bank} --model {asked.model}"
     with tempfile.TemporaryDirectory() as directory:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 
-from maieutic.stats import Interval, wilson
+from maieutic.stats import Interval, paired_bootstrap, wilson
 
 BINS = 10
 RESAMPLES = 2_000
@@ -70,6 +70,24 @@ def calibration_error(
         errors.append(np.abs(drawn @ gaps).sum(axis=1) / (drawn @ sizes))
     low, high = np.quantile(np.concatenate(errors), [0.025, 0.975])
     return Interval(float(np.abs(gaps.sum(axis=0)).sum() / sizes.sum()), float(low), float(high), len(sure))
+
+
+def brier(sure: Sequence[float], right: Sequence[bool]) -> Interval:
+    """The mean squared distance of confidences from what came of them (Brier 1950), with a bootstrap interval over
+    answers: 0 is best, and 0.25 comes of always saying one half. ValueError without answers."""
+    return paired_bootstrap([0.0] * len(sure), [(s - r) ** 2 for s, r in zip(sure, right, strict=True)])
+
+
+def covered(sure: Sequence[float], right: Sequence[bool], coverage: float) -> Interval:
+    """The risk at a coverage: how often the surest `coverage` of the answers are wrong. Of those that are as sure as
+    each other, of which only some are taken, it is the mean. ValueError where that is no answer."""
+    taken = round(coverage * len(sure))
+    if not taken:
+        raise ValueError("there is nothing to measure")
+    last = sorted(sure, reverse=True)[taken - 1]
+    within = [not hit for value, hit in zip(sure, right, strict=True) if value > last]
+    alike = [not hit for value, hit in zip(sure, right, strict=True) if value == last]
+    return wilson(sum(within) + (taken - len(within)) * sum(alike) / len(alike), taken)
 
 
 def separation(sure: Sequence[float], right: Sequence[bool]) -> float | None:

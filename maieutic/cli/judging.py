@@ -9,7 +9,7 @@ from maieutic.cli.finding import code_of, first_tasks, tell
 from maieutic.cli.progress import shown_on_stderr
 from maieutic.collector import stop_on_signals
 from maieutic.errors import UserError
-from maieutic.evals.bias import BIASES, Measurement, measure
+from maieutic.evals.bias import BIASES, LEVEL, Finding, Measurement, measure
 from maieutic.settings import load_settings
 from maieutic.stats import Interval
 from maieutic.tasks.task import Task
@@ -74,6 +74,9 @@ def as_fields(wanted: Wanted, found: Measurement) -> dict[str, Any]:
         "pairs": found.pairs,
         "skipped": found.skipped,
         "failed": found.failed,
+        "judged": found.judged,
+        "unread": found.unread,
+        "findings": found.findings,
         "biases": [asdict(row) for row in found.rows],
         "out": str(found.out),
         "stopped": found.stopped,
@@ -94,6 +97,7 @@ def in_words(wanted: Wanted, found: Measurement) -> str:
             "",
             f"Of {first.n:,} choices {first.percent()} fell on what stood first; 50 % would be no preference.",
         ]
+    lines += ["", *_findings(found)]
     left = f"{found.pairs:,} pairs"
     left += f"; {found.skipped:,} tasks gave none" if found.skipped else ""
     left += f"; {found.failed:,} judgements failed" if found.failed else ""
@@ -106,6 +110,38 @@ def in_words(wanted: Wanted, found: Measurement) -> str:
             f"runs: {found.out / 'runs'}",
         ]
     )
+
+
+def _findings(found: Measurement) -> list[str]:
+    """What is shown and what isn't, and how to see why nothing could be read."""
+    named: dict[Finding, list[str]] = {}
+    for bias, what in found.findings.items():
+        named.setdefault(what, []).append(_place(found, bias) if what == "swayed" else bias)
+    level = f"p at most {LEVEL:g} over {len(found.findings)} biases"
+    said: list[tuple[Finding, str]] = [
+        ("swayed", f"Swayed by ({level})"),
+        ("put off", f"Put off by ({level})"),
+        ("not shown", "Not shown"),
+    ]
+    lines = [f"{words}: {', '.join(named[what])}." for what, words in said if what in named]
+    if found.unread:
+        seen = f"maieutic trace show {found.example} --traces {found.out / 'runs' / 'traces'}"
+        lines.append(
+            f"In {found.unread:,} of {found.judged:,} judgements no choice could be read; one is shown by: {seen}"
+        )
+    if "unread" in named:
+        lines.append(
+            f"Nothing can be said of {', '.join(named['unread'])}: no pair has two choices that could be read."
+        )
+    return lines
+
+
+def _place(found: Measurement, bias: str) -> str:
+    """A bias, and of position which place is preferred."""
+    first = next(row.first for row in found.rows if row.bias == bias)
+    if first is None:
+        return bias
+    return f"{bias} (what stands {'first' if first.estimate > 0.5 else 'last'})"
 
 
 def _percent(share: Interval | None) -> str:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from maieutic.budget import Budget
 from maieutic.collector import collect, read_results
@@ -28,6 +28,10 @@ from maieutic.types import Sampling
 BIASES = ("chance", "position", *INJECTED)
 GRAPH = "maieutic.evals.judging"
 RIGHT, WRONG = "right", "wrong"
+LEVEL = 0.05  # of all biases together that are none, how seldom one is taken for one
+Finding = Literal["swayed", "put off", "not shown", "unread"]
+"""What is known of a bias: the judge is led to the wrong candidate, or away from it; nothing is shown; no choice could
+be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class Susceptibility:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What came out. `skipped` are tasks of which no pair could be made; `stopped` says why it ended early."""
+    """What came out. `skipped` are tasks of which no pair could be made; `stopped` says why it ended early. Of `judged`
+    judgements `unread` named no candidate; `example` is the run of such a one."""
 
     rows: tuple[Susceptibility, ...]
     pairs: int
@@ -64,6 +69,15 @@ class Measurement:
     failed: int
     out: Path
     stopped: str | None
+    judged: int = 0
+    unread: int = 0
+    example: str | None = None
+
+    @property
+    def findings(self) -> dict[str, Finding]:
+        """What is known of each bias; chance is none. The level is shared out among them (Bonferroni)."""
+        biases = [row for row in self.rows if row.bias != "chance"]
+        return {row.bias: finding(row, LEVEL / len(biases)) for row in biases}
 
 
 async def measure(
@@ -113,9 +127,13 @@ async def measure(
         on_progress=on_progress,
         stop=stop,
     )
-    answers = {row.task: row.answer for row in await asyncio.to_thread(lambda: list(read_results(out / "runs")))}
+    results = await asyncio.to_thread(lambda: list(read_results(out / "runs")))
+    answers = {row.task: row.answer for row in results}
     rows = tuple(susceptibility(bias, pairs, answers) for bias in biases)
-    return Measurement(rows, len(pairs), skipped, report.failed, out, report.stopped)
+    unread = [row.run_id for row in results if row.answer not in ("1", "2", TIE)]
+    example = unread[0] if unread else None
+    counts = (len(results), len(unread))
+    return Measurement(rows, len(pairs), skipped, report.failed, out, report.stopped, *counts, example)
 
 
 def judgements(pairs: Sequence[Pair], biases: Sequence[str], injections: Injections) -> list[Task]:
@@ -181,6 +199,16 @@ def susceptibility(bias: str, pairs: Sequence[Pair], answers: Mapping[str, str |
         p_value=mcnemar(lost, helped) if both else None,
         first=_share(sum(firsts), len(firsts)) if bias == "position" else None,
     )
+
+
+def finding(row: Susceptibility, level: float) -> Finding:
+    """Whether a bias is shown at this level. A judge that changes its mind by chance does so both ways alike, and is
+    not taken for a swayed one. A judge of position is swayed by either place: `first` says by which."""
+    if row.p_value is None or row.clean is None or row.biased is None:
+        return "unread"
+    if row.p_value > level:
+        return "not shown"
+    return "swayed" if row.biased.estimate < row.clean.estimate or row.bias == "position" else "put off"
 
 
 def _chosen(answer: str | None, name: str) -> str | None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from maieutic.calibration.measures import at_risk, bin_of, calibration_error, reliability, separation
+from maieutic.calibration.measures import at_risk, bin_of, brier, calibration_error, covered, reliability, separation
 
 
 def test_the_error_is_the_mean_gap_between_sureness_and_rightness() -> None:
@@ -44,6 +44,22 @@ def test_the_surest_bin_holds_certainty() -> None:
 )
 def test_separation_counts_pairs(sure: list[float], right: list[bool], area: float | None) -> None:
     assert separation(sure, right) == area
+
+
+def test_the_brier_score_is_the_mean_squared_distance() -> None:
+    found = brier([0.9, 0.6, 0.2], [True, False, False])
+    assert found.estimate == pytest.approx((0.01 + 0.36 + 0.04) / 3)
+    assert found.low < found.estimate < found.high and found.n == 3
+
+
+@pytest.mark.parametrize(
+    ("coverage", "wrong", "n"),
+    [(1.0, 3 / 6, 6), (0.5, 1 / 3, 3), (2 / 6, 0.5 / 2, 2), (1 / 6, 0.0, 1)],
+)
+def test_the_risk_at_a_coverage_is_that_of_the_surest(coverage: float, wrong: float, n: int) -> None:
+    """The second and the third are as sure as each other, and one of them is wrong."""
+    found = covered([0.5, 0.9, 0.7, 0.7, 0.4, 0.3], [False, True, True, False, True, False], coverage)
+    assert (found.estimate, found.n) == (pytest.approx(wrong), n)
 
 
 def test_the_smallest_threshold_that_keeps_the_risk_is_found() -> None:

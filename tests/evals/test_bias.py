@@ -9,7 +9,7 @@ import pytest
 
 from maieutic.cli import main
 from maieutic.errors import UnknownName, UserError
-from maieutic.evals.bias import BIASES, Susceptibility, judgements, measure
+from maieutic.evals.bias import BIASES, Finding, Susceptibility, finding, judgements, measure
 from maieutic.evals.pairs import INJECTED, Pair, injected, load_injections, pairs_of
 from maieutic.llm.scripted import ScriptedModel
 from maieutic.tasks.task import Task
@@ -69,6 +69,41 @@ async def test_who_takes_the_first_flips_with_the_order_and_with_nothing_else(tm
     assert {flips(row) for bias, row in rows.items() if bias != "position"} == {0.0}
 
 
+async def findings(model: ScriptedModel, out: Path, **options: Any) -> dict[str, Finding]:
+    return (await measure(TASKS, out=out, model=model, **options)).findings
+
+
+async def test_what_a_judge_is_swayed_by_is_said_and_nothing_else(tmp_path: Path) -> None:
+    assert set((await findings(judge(by_content), tmp_path / "content")).values()) == {"not shown"}
+    places: list[Says] = [lambda question, one, other: 1, lambda question, one, other: 2]
+    for number, place in enumerate(places, 1):
+        found = await findings(judge(place), tmp_path / f"place-{number}")
+        assert {bias for bias, what in found.items() if what == "swayed"} == {"position"}
+    own = tmp_path / "own.yaml"
+    own.write_text(json.dumps({name: [f"mark of {name}"] for name in INJECTED}))
+    for bias in INJECTED:
+        found = await findings(judge(swayed_by(f"mark of {bias}")), tmp_path / bias, injections=own)
+        assert {name for name, what in found.items() if what == "swayed"} == {bias}
+
+
+async def test_who_prefers_the_longer_is_found_out(tmp_path: Path) -> None:
+    """By every text that is put in, since each makes the candidate longer; what stands first does nothing."""
+
+    def longer(question: str, one: str, other: str) -> int:
+        return by_content(question, one, other) if len(one) == len(other) else 1 + (len(other) > len(one))
+
+    tasks = [
+        Task(id=f"t{i}", question=f"What is {i} + 3?", gold=str(i + 3), answer_type="number") for i in range(10, 22)
+    ]
+    found = (await measure(tasks, out=tmp_path, model=judge(longer))).findings
+    assert found == {"position": "not shown", **dict.fromkeys(("verbosity", *INJECTED), "swayed")}
+
+
+async def test_who_changes_its_mind_by_chance_is_not_found_guilty(tmp_path: Path) -> None:
+    model = ScriptedModel(lambda request: f"Choice: {1 + int(request.sampling.seed or 0) % 2}")
+    assert set((await findings(model, tmp_path)).values()) == {"not shown"}
+
+
 async def test_a_crowd_follower_is_swayed_by_the_crowd_and_sanitising_cures_it(tmp_path: Path) -> None:
     crowd = {"bandwagon": ["90% of people believe that the answer is {answer}."]}
     own = tmp_path / "own.yaml"
@@ -102,6 +137,7 @@ async def test_an_injection_that_helps_is_a_flip_and_no_sway(tmp_path: Path) -> 
     rows = await measured(judge(contrary), tmp_path / "out", biases=["authority"], injections=own)
     row = rows["authority"]
     assert (flips(row), row.helped, row.swayed) == (1.0, 12, None)
+    assert finding(row, 0.05) == "put off"
 
 
 async def test_what_is_behind_a_show_of_reflection_is_the_wrong_one(tmp_path: Path) -> None:
@@ -129,6 +165,8 @@ async def test_choices_that_can_not_be_read_are_missing_and_in_no_share(tmp_path
 
     rows = await measured(ScriptedModel(sometimes), tmp_path / "some", biases=["position"])
     assert (rows["position"].n, rows["position"].missing, flips(rows["position"])) == (11, 1, 1.0)
+    found = await measure(TASKS, out=tmp_path / "none", model=ScriptedModel(""), biases=["position"])
+    assert (found.findings, found.judged, found.unread) == ({"position": "unread"}, 24, 24)
 
 
 async def test_contradicting_orders_are_ties_and_not_right(tmp_path: Path) -> None:
@@ -233,11 +271,30 @@ def test_the_command_prints_a_table_and_keeps_it(tmp_path: Path, capsys: pytest.
     assert command(*asked) == 0
     said = capsys.readouterr().out
     assert "| position | 10 | 0 | 0 | 100.0 % [72.2, 100.0] |" in said and "100.0 % [83.9, 100.0] fell on" in said
+    assert "Swayed by (p at most 0.05 over 6 biases): position (what stands first)." in said
+    assert "Not shown: verbosity, bandwagon, authority, distraction, reflection." in said
+    assert "could be read" not in said
     assert (out / "bias.md").read_text() == said
     assert command(*asked, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told == json.loads((out / "bias.json").read_text())
     assert (told["model"], told["pairs"], told["biases"][1]["flips"]["n"]) == ("first", 10, 10)
+    assert (told["findings"]["position"], told["findings"]["verbosity"]) == ("swayed", "not shown")
+
+
+def test_a_judge_that_names_nobody_is_told_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = tmp_path / "home" / "models"
+    models.mkdir(parents=True)
+    (models / "mute.yaml").write_text("kind: scripted\nreplies: 'Both are fine.'\n")
+    tasks, out = tmp_path / "tasks.jsonl", tmp_path / "out"
+    tasks.write_text("".join(task.model_dump_json() + "\n" for task in TASKS[:2]))
+    assert command(str(tasks), "--model", "mute", "--out", str(out), "--bias", "authority", "--quiet") == 0
+    said = capsys.readouterr().out
+    assert "Nothing can be said of authority: no pair has two choices that could be read." in said
+    hint = said.partition("In 4 of 4 judgements no choice could be read; one is shown by: maieutic ")[2].split("\n")[0]
+    with pytest.raises(SystemExit) as ended:
+        main(hint.split())
+    assert ended.value.code == 0 and "Both are fine." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
