@@ -139,8 +139,8 @@ def as_text(command: str, rows: Sequence[Row], silent: Sequence[str], n: int) ->
         "How often wrong, where only the surest answers are given: all of them, and those shares of them.",
         "\n".join(_risks(rows)),
         "## Abstention",
-        f"The threshold, on the calibrated scale, was chosen on dev as the smallest at which at most {100 * RISK:.0f} % "
-        "of the answers given are wrong; what it comes to on test.",
+        f"The threshold, on the calibrated scale, was chosen on dev as the smallest at which at most {100 * RISK:.0f}"
+        " % of the answers given are wrong; what it comes to on test.",
         "\n".join(_abstentions(rows)),
     ]
     return "\n\n".join(parts) + "\n"
