@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maieutic.errors import MaieuticError, UserError
-from maieutic.serving.control import Control
+from maieutic.serving.control import SLOW, Control
 from maieutic.serving.files import digest_of_files, write_whole
 from maieutic.serving.profiles import check_free, remove_profile, write_profile
 from maieutic.serving.records import Record, Servers
@@ -70,7 +70,7 @@ def load_locked(servers: Servers, record: Record, name: str, path: Path) -> Adap
         raise UserError(
             f"{name} was other weights before ({known[name]}): give these a new name, {_next(name, known)}."
         )
-    with Control(record) as control:
+    with _control(record) as control:
         _tidy(servers, record, control)
         if name in {model["id"] for model in control.models()}:
             shutil.rmtree(staged)
@@ -95,7 +95,7 @@ def unload(name: str, server: str | None = None, servers: Servers | None = None)
     """Unload an adapter; its name stays taken. Raises UserError where it is not loaded."""
     servers = servers or Servers.own()
     found = _server(servers, server).name
-    with servers.lock(found, LOCK_SECONDS), Control(record := _server(servers, found)) as control:
+    with servers.lock(found, LOCK_SECONDS), _control(record := _server(servers, found)) as control:
         loaded = [model["id"] for model in control.models() if model.get("parent")]
         if name not in loaded:
             raise UserError(f"{record.name} has no adapter {name!r}; it has {', '.join(loaded) or 'none'}.")
@@ -108,7 +108,7 @@ def listed(server: str | None = None, servers: Servers | None = None) -> list[Ad
     """Every adapter that a server has or once had, by name."""
     servers = servers or Servers.own()
     record = _server(servers, server)
-    with Control(record) as control:
+    with _control(record) as control:
         loaded = {model["id"] for model in control.models() if model.get("parent")}
     return [_adapter(record, name, hash_, name in loaded) for name, hash_ in _known(servers, record.name).items()]
 
@@ -189,6 +189,10 @@ def _tidy(servers: Servers, record: Record, control: Control) -> None:
         for copy in _copies(servers, record.name).glob("[!.]*"):
             if copy.name not in loaded:
                 shutil.rmtree(copy, ignore_errors=True)
+
+
+def _control(record: Record) -> Control:
+    return Control(record, timeout=SLOW)
 
 
 def _files(path: Path) -> list[Path]:

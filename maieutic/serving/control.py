@@ -16,14 +16,14 @@ _SAMPLE = re.compile(r"^(vllm:\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 
 class Control:
-    """The control side of one server."""
+    """The control side of one server; `timeout` is for plain questions, in seconds: a busy server takes its time."""
 
-    def __init__(self, record: Record, env: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, record: Record, env: Mapping[str, str] = os.environ, timeout: float = QUICK) -> None:
         key = env.get(record.key_env) if record.key_env else None
         headers = {"authorization": f"Bearer {key}"} if key else {}
         root = record.url.removesuffix("/v1")
         self._name = record.name
-        self._client = httpx.Client(base_url=root, headers=headers, timeout=QUICK, trust_env=False)
+        self._client = httpx.Client(base_url=root, headers=headers, timeout=timeout, trust_env=False)
 
     def __enter__(self) -> "Control":
         return self
@@ -46,13 +46,13 @@ class Control:
     def warm(self, model: str) -> None:
         """Have one token sampled: what vLLM compiles at the first request is then compiled."""
         body = {"model": model, "prompt": "1", "max_tokens": 2, "temperature": 1.0, "top_p": 0.9, "logprobs": 1}
-        self._ask("POST", "/v1/completions", body, timeout=10 * SLOW)
+        self._ask("POST", "/v1/completions", body, 10 * SLOW)
 
     def load_adapter(self, name: str, path: str) -> None:
-        self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, timeout=SLOW)
+        self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, SLOW)
 
     def unload_adapter(self, name: str) -> None:
-        self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": name}, timeout=SLOW)
+        self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": name}, SLOW)
 
     def metrics(self) -> dict[str, float]:
         """vLLM's counters and gauges, summed over their labels."""
@@ -62,13 +62,16 @@ class Control:
         return sums
 
     def idle(self) -> bool:
-        """Whether it works on no request, and none waits."""
-        metrics = self.metrics()
+        """Whether it says that it works on no request, and that none waits."""
+        try:
+            metrics = self.metrics()
+        except MaieuticError:
+            return False
         return not any(metrics.get(f"vllm:num_requests_{state}", 1.0) for state in ("running", "waiting"))
 
-    def _ask(self, method: str, path: str, body: Any = None, timeout: float = QUICK) -> httpx.Response:
+    def _ask(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> httpx.Response:
         try:
-            response = self._client.request(method, path, json=body, timeout=timeout)
+            response = self._client.request(method, path, json=body, timeout=timeout or self._client.timeout)
         except httpx.HTTPError as error:
             raise MaieuticError(f"{self._name} does not answer: see `maieutic model logs {self._name}`.") from error
         if not response.is_success:
