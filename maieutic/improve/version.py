@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from maieutic.errors import MaieuticError, UnknownName, UserError
+from maieutic.errors import MaieuticError, UserError
 from maieutic.llm.profile import Profile
 from maieutic.llm.registry import IN_BOX, find_profile
 from maieutic.serving import adapters
@@ -139,12 +139,10 @@ def find_shelf(model: str, out: Path, lora: int | None, settings: Settings) -> S
     `lora` is the rank of the adapters that are trained, None where all weights are; `out` is the loop's directory.
     """
     servers = Servers.own(settings)
-    try:
-        profile = find_profile(model, settings)
-    except UnknownName:
-        if servers.is_name(model) and servers.log(model).exists():
-            raise UserError(f"{model} is down: start it as before with `maieutic model up`.") from None
-        raise
+    name = model.removeprefix("vllm/").partition("@")[0]
+    if servers.is_name(name) and servers.find(name) is None and servers.log(name).exists():
+        raise UserError(f"{name} is down: start it as before with `maieutic model up`.")
+    profile = find_profile(model, settings)
     if profile.kind == "in-box":
         if lora is not None:
             raise UserError("The in-box model takes no adapters: train it without --lora.")

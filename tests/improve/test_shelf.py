@@ -131,5 +131,6 @@ def test_a_server_that_is_down_or_gone_is_to_be_started(stage: Stage, settings: 
     with pytest.raises(UserError, match="small is not up: .*`maieutic model up in-box --name small --adapters`"):
         shelf(settings, tmp_path / "out")
     down(stage.servers, "small")
-    with pytest.raises(UserError, match="small is down: start it as before"):
-        shelf(settings, tmp_path / "out")
+    for name in ("small", "vllm/small"):
+        with pytest.raises(UserError, match="small is down: start it as before"):
+            shelf(settings, tmp_path / "out", name)

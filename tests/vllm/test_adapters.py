@@ -72,9 +72,9 @@ async def test_they_come_and_go_while_requests_run(vllm_server: Server, servers:
     alone = {name: await said(name, servers) for name in asked}
     models = {name: resolve_model(name, Settings(models_dir=servers.models_dir), {}).model for name in asked}
     request = Request(({"role": "user", "content": QUESTION},), Sampling(temperature=0.0, max_tokens=60))
-    long = Request(request.messages, Sampling(temperature=0.0, max_tokens=200, extra={"ignore_eos": True}))
+    long = Request(request.messages, Sampling(temperature=0.0, max_tokens=160, extra={"ignore_eos": True}))
     try:
-        under_way = [asyncio.create_task(model.sample(long)) for _ in range(24) for model in models.values()]
+        under_way = [asyncio.create_task(model.sample(long)) for _ in range(8) for model in models.values()]
         await asyncio.sleep(0.5)
         await asyncio.to_thread(adapters.unload, "goes-v1", servers=servers)
         for number in range(MAX_CPU_LORAS + 2):
@@ -88,10 +88,10 @@ async def test_they_come_and_go_while_requests_run(vllm_server: Server, servers:
     for number in range(MAX_CPU_LORAS + 2):
         adapters.unload(f"other-v{number}", servers=servers)
     adapters.unload("stays-v1", servers=servers)
-    for completion, name in zip(said_then, [*asked] * 24, strict=True):
+    for completion, name in zip(said_then, [*asked] * 8, strict=True):
         whole = alone[name].token_ids or ()
         assert completion.weights == asked[name].weights
-        assert (completion.token_ids or ())[: len(whole)] == whole[:200]
+        assert (completion.token_ids or ())[: len(whole)] == whole
     assert after.token_ids == alone["stays-v1"].token_ids
 
 
