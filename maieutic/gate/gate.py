@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import file_digest
+from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from maieutic.errors import TraceError, UserError
+from maieutic.gate.benchmark import Benchmark
 from maieutic.gate.card import write_cards
-from maieutic.gate.contamination import Benchmark, ByMeaning, ByWords
+from maieutic.gate.contamination import ByMeaning, ByWords
 from maieutic.gate.difficulty import Difficulty
 from maieutic.gate.duplicates import Exact, Near
 from maieutic.gate.endings import Cut, Loop
@@ -26,6 +28,7 @@ from maieutic.gate.redaction import Redactor
 from maieutic.gate.rules import Rules, decoder
 from maieutic.gate.sample import Sample, sample_of
 from maieutic.gate.sieve import Sieve
+from maieutic.gate.words import words
 from maieutic.recipes.export import export
 from maieutic.recipes.recipe import Row
 from maieutic.recipes.storage import beside, card_of, kind_of, remove, store
@@ -98,9 +101,10 @@ def gate(
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as work:
             with kept.open("wb") as leaving, dropped.open("wb") as staying:
-                for number, path in enumerate(paths):
-                    rows = _source(path, Path(work) / f"{number}.jsonl", line, making)
-                    _pass(rows, path, line, leaving, staying)
+                files = [_file(path, Path(work) / f"{n}.jsonl", line, making) for n, path in enumerate(paths)]
+                line.learn(paths, files)
+                for path, file in zip(paths, files, strict=True):
+                    _pass(_lines(file), path, line, leaving, staying)
                 leaving.flush()
                 os.fsync(leaving.fileno())
         line.close()
@@ -144,6 +148,17 @@ class _Line:
         if rules.near is not None:
             self.after.append(Near(rules.near))
 
+    def learn(self, paths: Sequence[Path], files: Sequence[Path]) -> None:
+        """What the rows' questions share with the benchmarks' is a template's wording, and no evidence."""
+        for path, file in zip(paths, files, strict=True) if self.sets else ():
+            for number, text in _lines(file):
+                with suppress(ValueError, TraceError, KeyError, TypeError, AttributeError, IndexError):  # told later
+                    sample = sample_of(parse(text), f"{path.name}:{number}", self.decode)
+                    for asked, one in product(sample.asked, self.sets):
+                        one.learn(words(asked))
+        for one in self.sets:
+            one.settle()
+
     def look(self, row: Row, place: str) -> tuple[Row | None, str, str]:
         """The row that may leave; or None, the filter's name and the reason."""
         sample = sample_of(row, place, self.decode)
@@ -176,7 +191,7 @@ class _Line:
                 "name": one.name,
                 "source": one.source,
                 "questions": len(one.questions),
-                "runs_of_words_too_common_to_count": one.common,
+                "questions_of_a_template": one.templated,
                 "rows_dropped": sum(found.counts[one.name] for found in self.lookers),
             }
             for one in self.sets
@@ -191,8 +206,8 @@ class _Line:
         return sample.row, found
 
 
-def _source(path: Path, temporary: Path, line: _Line, making: Making) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines of a source, from 1; a folder of traces is exported first."""
+def _file(path: Path, temporary: Path, line: _Line, making: Making) -> Path:
+    """The rows of a source; a folder of traces is exported into a temporary file."""
     facts: dict[str, Any] = {"source": str(path)}
     line.report.sources.append(facts)
     if path.is_dir():
@@ -204,8 +219,13 @@ def _source(path: Path, temporary: Path, line: _Line, making: Making) -> Iterato
             facts["card"] = json.loads(card_of(path, "jsonl").read_text("utf-8"))
     else:
         raise UserError(f"There is nothing at {path}: give JSONL files of rows, or folders of traces.")
-    with file.open("rb") as lines:
-        facts["sha256"] = file_digest(lines, "sha256").hexdigest()
+    with file.open("rb") as rows:
+        facts["sha256"] = file_digest(rows, "sha256").hexdigest()
+    return file
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines, from 1."""
     with file.open("rb") as lines:
         for number, text in enumerate(lines, 1):
             if text.strip():

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from maieutic.gate.contamination import Benchmark, ByMeaning, ByWords
+from maieutic.gate.benchmark import Benchmark
+from maieutic.gate.contamination import ByMeaning, ByWords
 from maieutic.gate.duplicates import Exact, Near
 from maieutic.gate.endings import Cut, Loop
 from maieutic.gate.redaction import Redactor, entropy
@@ -27,7 +28,7 @@ def asking(question: str, reply: str = "Answer: 2", **fields: Any) -> Sample:
 
 def benchmark(*questions: str) -> Benchmark:
     made = Benchmark("bench", "bench.jsonl", list(questions))
-    made._index()
+    made.settle()
     return made
 
 
@@ -139,7 +140,7 @@ def test_the_wording_that_a_set_shares_is_not_its_content() -> None:
     questions = [f"{wording}{n} + {n * n + 7} - {n % 7} * 3 =" for n in range(40)]
     assert held(asking(f"{wording}991 * 55 / 11 ="), *questions) is None
     assert held(asking(questions[17]), *questions)
-    assert benchmark(*questions).common > 5
+    assert benchmark(*questions).templated == 40
 
 
 def test_by_meaning_the_numbers_must_be_the_same() -> None:
