@@ -2,10 +2,10 @@
 
     python benchmarks/gate.py [--rows 100000]
 
-For each environment, a set of held-out questions is named, and two kinds of rows are looked through. Rows of the split
-`train` have no question in common with the set: each one that is dropped is a loss. Rows made of the set's own questions,
-as they are or dressed, are leaks: each one that leaves is a miss. The peer is the plain search of the GPT-3 paper and of
-lm-eval: a row is dropped when it shares a run of 13 words with the set, or holds a whole question of fewer words.
+For each environment, a set of held-out questions is named, and two kinds of rows are looked through. Rows of the
+split `train` have no question in common with the set: each one that is dropped is a loss. Rows made of the set's own
+questions, as they are or dressed, are leaks: each one that leaves is a miss. The peer is the plain search of the GPT-3
+paper and of lm-eval: a row goes when it shares a run of 13 words with the set, or holds a whole question of fewer.
 Then rows a second and peak memory of the whole gate, each number of rows in a process of its own.
 """
 
@@ -179,9 +179,8 @@ def main() -> None:
     lines, total = searched()
     planted = PLANTED * len(SOURCES)
     both = ("gate", "13")
-    summary = [
-        f"| rows of a disjoint split dropped | {' | '.join(share(total[f'{s} dropped'], total[f'{s} rows']) for s in both)} |"
-    ]
+    dropped = " | ".join(share(total[f"{s} dropped"], total[f"{s} rows"]) for s in both)
+    summary = [f"| rows of a disjoint split dropped | {dropped} |"]
     summary += [f"| found: {d} | {' | '.join(share(total[f'{s} {d}'], planted) for s in both)} |" for d in DRESSES]
     text = "\n".join(
         [
@@ -191,8 +190,8 @@ def main() -> None:
             "|-|-|-|",
             *summary,
             "",
-            f"Of each environment {HELD} held-out questions are named. Dropped: of {TRAINED} rows of the split `train`, "
-            f"none of which is in the set. Found: of {PLANTED} of the set's questions, {', '.join(DRESSES)}.",
+            f"Of each environment {HELD} held-out questions are named. Dropped: of {TRAINED} rows of the split "
+            f"`train`, none of which is in the set. Found: of {PLANTED} of the set's questions, {', '.join(DRESSES)}.",
             "",
             "| environment | gate: dropped | gate: found | 13 words: dropped | 13 words: found |",
             "|-|-|-|-|-|",
