@@ -126,7 +126,8 @@ class Benchmark:
             self._index_runs(one, own, by_run)
             self._index_facts(one, crowds, seen)
         self._short = dict(by_run)
-        self._long_known, self._short_known, self._whole_known = map(_sorted, (self._long, self._short, self._whole))
+        self._long_known, self._short_known = _sorted(self._long), _sorted(self._short)
+        self._whole_known = _sorted(self._whole)
         self.templated = sum(one.templated for one in self._asked)
 
     def holds(self, texts: Sequence[Words], lines: Iterable[Words]) -> str | None:
