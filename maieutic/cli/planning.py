@@ -18,6 +18,7 @@ from maieutic.tasks.source import load_tasks
 from maieutic.terminal.options import RunOptions, open_with
 
 PLANS, OUTCOMES = "plans.jsonl", "outcomes.jsonl"
+DEFAULT = "planner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def search(wanted: Wanted, as_json: bool, quiet: bool) -> int:
 
 
 async def _search(wanted: Wanted, tasks: list[Any], quiet: bool) -> list[Plan]:
-    graph = wanted.options.graph or "planner"
+    graph = wanted.options.graph or DEFAULT
     arms = arms_of(graph, wanted.arms)
     wanted.out.mkdir(parents=True, exist_ok=True)
 
@@ -88,6 +89,7 @@ def in_words(wanted: Wanted, found: list[Plan]) -> str:
     winners = Counter(plan.winner or "none" for plan in found)
     lines = [f"{len(found)} questions searched", *(f"  {n} × {name}" for name, n in winners.most_common())]
     lines += [f"plans:    {wanted.out / PLANS}", f"outcomes: {wanted.out / OUTCOMES}"]
-    mode = " --set mode=outcomes" if wanted.options.graph == "strategist" else ""
-    ask = f"maieutic ask QUESTION --graph {wanted.options.graph}{mode} --set outcomes={wanted.out / OUTCOMES}"
+    graph = wanted.options.graph or DEFAULT
+    mode = " --set mode=outcomes" if graph == "strategist" else ""
+    ask = f"maieutic ask QUESTION --graph {graph}{mode} --set outcomes={wanted.out / OUTCOMES}"
     return "\n".join([*lines, f"next:     {ask}"])

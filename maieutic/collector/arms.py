@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from maieutic.agents.speech import side_by_side
 from maieutic.errors import ModelError, UserError
 from maieutic.graphs.registry import find_module, load_graph
 from maieutic.llm.sampling import derived_seed
@@ -143,13 +144,11 @@ async def _searched(
     for round_ in range(rules.rounds):
         wanted = [(name, i) for name in alive for i in range(rules.samples * 2**round_)]
         first = {name: len(tried[name].trials) for name in alive}
-        async with asyncio.TaskGroup() as group:
-            made = [
-                group.create_task(_trial(task, runners[name], name, solver, seed, first[name] + i, gate))
-                for name, i in wanted
-            ]
+        made = await side_by_side(
+            *(_trial(task, runners[name], name, solver, seed, first[name] + i, gate) for name, i in wanted)
+        )
         for (name, _), one in zip(wanted, made, strict=True):
-            tried[name].trials.append(one.result())
+            tried[name].trials.append(one)
         alive.sort(key=lambda name: tried[name].rank())
         alive = alive[: max(1, math.ceil(len(alive) * rules.keep))]
         if len(alive) == 1:

@@ -94,6 +94,11 @@ async def test_what_can_not_be_judged_is_refused(tmp_path: Path) -> None:
             await search_arms(runner, "strategist", [Arm("a", {})], [Task(question="Why?")], outcomes, plans)
 
 
+async def test_an_arm_that_can_not_be_followed_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="The strategy tool needs a tool: give the run one"):
+        await search(tmp_path, by_role(direct="7", greedy="7", think="7"), ("direct", "tool"))
+
+
 def test_unknown_arms_are_refused() -> None:
     with pytest.raises(UserError, match="has no arm 'none'"):
         arms_of("strategist", ["none"])
