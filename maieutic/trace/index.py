@@ -63,11 +63,7 @@ class Index:
         try:
             self._refresh()
         except sqlite3.DatabaseError as error:
-            if "locked" in str(error):
-                raise TraceError(f"The index of {self._root} is in use by another program: try again.") from error
-            self._database.close()
-            self._database = _recreate(self._root / FILE)
-            self._refresh()
+            self._rebuild(error)
 
     def runs(self, filters: dict[str, Any]) -> Iterator[RunSummary]:
         """Runs whose columns equal `filters`, in the order they were begun, without those in damaged segments."""
@@ -97,7 +93,7 @@ class Index:
             f"ORDER BY segment, offset LIMIT {_PAGE}"
         )
         last: tuple[str, int] = ("", -1)
-        while rows := self._database.execute(query, [*last, *damaged, *values]).fetchall():
+        while rows := self._rows(query, [*last, *damaged, *values]):
             yield from (row[:-2] for row in rows)
             last = rows[-1][-2:]
 
@@ -113,7 +109,22 @@ class Index:
     def spans(self, run_id: str) -> list[tuple[str, int, int]]:
         """Segment, offset and length of the run's lines, in the order they were written; empty for an unknown run."""
         query = "SELECT segment, offset, length FROM spans WHERE run_id = ? ORDER BY segment, offset"
-        return self._database.execute(query, [run_id]).fetchall()
+        return self._rows(query, [run_id])
+
+    def _rows(self, query: str, values: list[Any]) -> list[Any]:
+        """What a query brings; from a new index where the old one turns out to be damaged."""
+        try:
+            return self._database.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            self._rebuild(error)
+            return self._database.execute(query, values).fetchall()
+
+    def _rebuild(self, error: sqlite3.DatabaseError) -> None:
+        if "locked" in str(error):
+            raise TraceError(f"The index of {self._root} is in use by another program: try again.") from error
+        self._database.close()
+        self._database = _recreate(self._root / FILE)
+        self._refresh()
 
     def _refresh(self) -> None:
         self.damaged, self.notes = {}, []
@@ -242,11 +253,12 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:
+    unclean = _left_open(path)
     database = sqlite3.connect(path, timeout=30)
     try:
         if database.execute("PRAGMA user_version").fetchone()[0] not in (0, _MAKE):
             raise _Stale("it is of another make")
-        if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        if unclean and database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise _Stale("its pages are damaged")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
@@ -255,6 +267,15 @@ def _connect(path: Path | str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _left_open(path: Path | str) -> bool:
+    """Whether the last one to use the index was killed, or somebody still does. Checking all pages takes seconds where
+    there are many runs; what else is damaged shows when it is read, and is rebuilt then."""
+    try:
+        return path != ":memory:" and Path(f"{path}-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _recreate(path: Path) -> sqlite3.Connection:

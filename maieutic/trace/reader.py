@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import Any
 
 from maieutic.errors import TraceError, UserError
+from maieutic.trace.blocks import Table, read_all, read_block, table_of
 from maieutic.trace.codec import RunDecoder
 from maieutic.trace.index import Index
 from maieutic.trace.payload import parse
 from maieutic.trace.record import RunEvent, RunHeader, RunRecord, RunSummary
-from maieutic.trace.segment import Damage, load, scan
+from maieutic.trace.segment import Damage, scan
 
-_KEPT = 2  # decompressed segments held in memory
+_HELD = 128 * 2**20  # decompressed bytes held in memory
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class TraceReader:
         self.root = root / "traces" if (root / "traces").is_dir() else root
         self.notes: list[str] = []
         self._skip_damaged = skip_damaged
-        self._loaded: dict[str, bytes] = {}
+        self._sealed = _Sealed()
         self._index = Index(self.root)
         self.refresh()
 
@@ -107,11 +108,37 @@ class TraceReader:
                     return file.read(length)
             except FileNotFoundError:
                 path = path.with_name(path.name + ".zst")
-        if segment not in self._loaded:
-            while len(self._loaded) >= _KEPT:
-                del self._loaded[next(iter(self._loaded))]
-            self._loaded[segment] = load(path)
-        return self._loaded[segment][offset : offset + length]
+        return self._sealed.read(path, offset, length)
+
+
+class _Sealed:
+    """Blocks of sealed segments, the latest ones held in memory; a segment of a single frame counts as one block."""
+
+    def __init__(self) -> None:
+        self._tables: dict[Path, Table | None] = {}
+        self._held: dict[tuple[Path, int], bytes] = {}
+        self._bytes = 0
+
+    def read(self, path: Path, offset: int, length: int) -> bytes:
+        if path not in self._tables:
+            self._tables[path] = table_of(path)
+        table = self._tables[path]
+        if table is None:
+            return self._block(path, None, 0)[offset : offset + length]
+        first, last = offset // table.block, min(offset + length, table.size) - 1
+        data = b"".join(self._block(path, table, number) for number in range(first, last // table.block + 1))
+        return data[offset - first * table.block :][:length]
+
+    def _block(self, path: Path, table: Table | None, number: int) -> bytes:
+        key = (path, number)
+        data = self._held.pop(key, None)
+        if data is None:
+            data = read_all(path) if table is None else read_block(path, table, number)
+            self._bytes += len(data)
+        self._held[key] = data  # the last one is the latest
+        while self._bytes > _HELD and len(self._held) > 1:
+            self._bytes -= len(self._held.pop(next(iter(self._held))))
+        return data
 
 
 def _assemble(run_id: str, lines: list[dict[str, Any]]) -> RunRecord:

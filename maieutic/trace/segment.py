@@ -16,6 +16,7 @@ from pathlib import Path
 from zlib import crc32
 
 from maieutic.errors import TraceError
+from maieutic.trace.blocks import compress, read_all, size_of
 from maieutic.trace.record import FORMAT_VERSION
 
 _NAME = re.compile(r"\d{8}T\d{9}-\d+-[0-9a-f]{8}")
@@ -116,16 +117,7 @@ def list_segments(root: Path) -> dict[str, Path]:
 
 def size(path: Path) -> int:
     """Bytes of the segment's lines, without decompressing them."""
-    if path.suffix != ".zst":
-        return path.stat().st_size
-    import zstandard
-
-    with path.open("rb") as file:
-        beginning = file.read(18)
-    try:
-        return zstandard.frame_content_size(beginning)
-    except zstandard.ZstdError as error:
-        raise _unsealable(path, error) from error
+    return path.stat().st_size if path.suffix != ".zst" else size_of(path)
 
 
 def load(path: Path, start: int = 0) -> bytes:
@@ -137,16 +129,7 @@ def load(path: Path, start: int = 0) -> bytes:
                 return file.read()
         except FileNotFoundError:
             path = path.with_name(path.name + ".zst")
-    import zstandard
-
-    try:
-        return zstandard.ZstdDecompressor().decompress(path.read_bytes())[start:]
-    except zstandard.ZstdError as error:
-        raise _unsealable(path, error) from error
-
-
-def _unsealable(path: Path, error: Exception) -> TraceError:
-    return TraceError(f"The sealed segment {path} is damaged and can't be decompressed: {error}.")
+    return read_all(path, start)
 
 
 def being_written(path: Path) -> bool:
@@ -163,13 +146,11 @@ def being_written(path: Path) -> bool:
 
 def seal(path: Path) -> Path:
     """Compress a finished segment beside itself and remove the plain file; returns the sealed one's path."""
-    import zstandard
-
     sealed = path.with_name(path.name + ".zst")
     temporary = path.with_name(f".{sealed.name}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(zstandard.ZstdCompressor(write_checksum=True).compress(path.read_bytes()))
+            file.write(compress(path.read_bytes()))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, sealed)
