@@ -59,6 +59,7 @@ async def _collect(wanted: Wanted, quiet: bool) -> tuple[CollectReport, bool]:
                 out=wanted.out,
                 graph=options.graph_name(settings),
                 model=options.model_name(settings),
+                models=options.models,
                 samples=wanted.samples,
                 concurrency=wanted.concurrency,
                 seed=options.seed or 0,

@@ -15,7 +15,9 @@ def eval_(
         list[str] | None,
         typer.Option(metavar="SPEC", help="A contender: [LABEL=]GRAPH[?key=value&tools=python&temperature=0]."),
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A model; give it again for more.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="[ROLE=]NAME", help="A model; again for more, or for a role's own.")
+    ] = None,
     samples: Annotated[int, typer.Option(metavar="K", help="Attempts at each question; pass@k beside accuracy.")] = 1,
     bank: Annotated[
         int, typer.Option(metavar="N", help="Plain samples a question, for votes at equal tokens; 0 for none.")

@@ -19,6 +19,7 @@ from maieutic.evals.picture import draw
 from maieutic.evals.plan import Cell
 from maieutic.evals.report import as_json, markdown
 from maieutic.settings import load_settings
+from maieutic.terminal.roles import parse_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,15 @@ def run_evaluation(wanted: Wanted, printed: bool, quiet: bool) -> int:
 
 async def _evaluate(wanted: Wanted, quiet: bool) -> tuple[Evaluation, bool]:
     settings = load_settings()
+    models, roles = parse_models(wanted.models)
     async with stop_on_signals() as stop:
         with ExitStack() as stack:
             evaluation = await evaluate(
                 wanted.tasks,
                 [parse_contender(spec) for spec in wanted.graphs],
-                wanted.models or (settings.model,),
+                models or (settings.model,),
                 out=wanted.out,
+                roles=roles,
                 samples=wanted.samples,
                 bank=wanted.bank,
                 seed=wanted.seed,

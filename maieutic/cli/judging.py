@@ -14,6 +14,7 @@ from maieutic.settings import load_settings
 from maieutic.stats import Interval
 from maieutic.tasks.task import Task
 from maieutic.terminal.options import RunOptions
+from maieutic.terminal.roles import refuse_roles
 
 _HEAD = ("bias", "n", "missing", "ties", "flips", "right before", "right after", "swayed", "helped", "p")
 
@@ -35,6 +36,7 @@ def measure_judge(wanted: Wanted, printed: bool, quiet: bool) -> int:
     """Measure, write bias.json and bias.md, print, and return the exit code. Raises UserError."""
     if wanted.options.graph is not None:
         raise UserError("A judge is no graph: name an own one with --set judge=NAME, and leave --graph out.")
+    refuse_roles(wanted.options.models, "A judge")
     if wanted.options.tools:
         raise UserError("A judge has no tools: leave them out.")
     tasks, problems = first_tasks(wanted.tasks, wanted.limit)

@@ -22,7 +22,8 @@ def run_options(
         str | None, typer.Option(metavar="NAME", help="Who speaks when: a graph's name, or a file.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A model's name, such as in-box or vllm/NAME@URL.")
+        list[str] | None,
+        typer.Option(metavar="[ROLE=]NAME", help="A model, such as in-box or vllm/NAME@URL; again for a role's own."),
     ] = None,
     tool: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A tool the model may use; repeatable.")
@@ -67,13 +68,17 @@ def run_options(
         bool, typer.Option("--unsafe-local", help="Run the model's code without a sandbox, with all your rights.")
     ] = False,
 ) -> "RunOptions":
-    """The options as given. Raises UserError for a number out of range or a setting that is not KEY=VALUE."""
+    """The options as given. Raises UserError for a number out of range, a setting that is not KEY=VALUE, or a second
+    model of one role."""
     from maieutic.terminal.options import RunOptions
+    from maieutic.terminal.roles import parse_model
     from maieutic.terminal.settings import parse_settings
 
+    name, models = parse_model(model or ())
     return RunOptions(
         graph=graph,
-        model=model,
+        model=name,
+        models=models,
         tools=(*_tools(tool or (), index, database), *(f"mcp:{name}" for name in mcp or ())),
         budget=_budget(budget_tokens, budget_calls, budget_cost, budget_seconds),
         sampling=_sampling(temperature, max_tokens),

@@ -14,6 +14,7 @@ from maieutic.settings import load_settings
 from maieutic.stats import Interval
 from maieutic.tasks.task import Task
 from maieutic.terminal.options import RunOptions
+from maieutic.terminal.roles import refuse_roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ def run_probe(wanted: Wanted, printed: bool, quiet: bool) -> int:
     """Probe, write probe.json and probe.md, print, and return the exit code. Raises UserError."""
     if wanted.options.graph is not None or wanted.options.tools:
         raise UserError("A probe is plain continuation: leave --graph and tools out.")
+    refuse_roles(wanted.options.models, "A probe's model")
     tasks, problems = first_tasks(wanted.tasks, wanted.limit)
     found, interrupted = asyncio.run(_probe(wanted, tasks, quiet))
     tell(wanted.out, "probe", in_words(found), as_fields(wanted, found), as_json=printed)

@@ -55,6 +55,7 @@ async def _teach(wanted: Wanted, quiet: bool) -> tuple[TeachReport, bool]:
                 wanted.recipe,
                 out=wanted.out,
                 model=options.model_name(settings),
+                models=options.models,
                 student=wanted.student,
                 recipe_settings=parse_settings(wanted.recipe_settings),
                 tasks=wanted.tasks,

@@ -25,6 +25,7 @@ async def collect(
     out: str | Path,
     graph: str = "direct",
     model: str | Model | None = None,
+    models: Mapping[str, str | Model] | None = None,
     samples: int = 1,
     concurrency: int | str = 8,
     seed: int = 0,
@@ -53,8 +54,9 @@ async def collect(
     are under way at once, with "8-512" as many between these bounds as the server bears; `budget` is each run's.
     `limit` takes only the first so many tasks. A run's seed follows from (`seed`, task id, sample) alone. `shard`, such
     as "3/16", takes that part of the tasks, into a folder of its own in `out`. A task's attempts end early once
-    `stop_group_at` of them are correct, or the first `stop_group_agreed` agree; groups.jsonl then says so. `sandbox`,
-    `unsafe_local`, `approve` and `oracle` are as in `open_runner`. The `engine` "ray" does it in so many `actors`.
+    `stop_group_at` of them are correct, or the first `stop_group_agreed` agree; groups.jsonl then says so. `models`,
+    `sandbox`, `unsafe_local`, `approve` and `oracle` are as in `open_runner`. The `engine` "ray" does it in so many
+    `actors`.
 
     `out` then holds collect.json (what was asked), traces/, results.jsonl (a line for each finished run) and
     failures.jsonl (runs that raised). Where `out` is a URL (s3://…), they are made in a folder here, the report's

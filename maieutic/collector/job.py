@@ -32,6 +32,7 @@ class Job:
     source: str | Path | Sequence[Task]
     graph: str = "direct"
     model: str | Model | None = None
+    models: Mapping[str, str | Model] = field(default_factory=dict)
     samples: int = 1
     seed: int = 0
     tools: tuple[str | Tool | Toolset, ...] = ()
@@ -59,6 +60,7 @@ class Job:
         made: dict[str, Any] = {
             "tools": tuple(asked.get("tools") or ()),
             "approve": (approve,) if isinstance(approve, str) else tuple(approve),
+            "models": dict(asked.get("models") or {}),
             "graph_settings": dict(asked.get("graph_settings") or {}),
             "shard": None if shard is None else Shard.parse(shard),
             "group_stop": GroupStop(asked.pop("stop_group_at", None), asked.pop("stop_group_agreed", None)),
@@ -90,6 +92,7 @@ class Job:
         return open_runner(
             graph,
             model=self.model,
+            models=self.models,
             tools=self.tools,
             budget=self.budget,
             sampling=self.sampling,
@@ -109,6 +112,7 @@ class Job:
             graph=self.graph,
             graph_settings=runner.graph.settings.model_dump(mode="json"),
             model=runner.models[""].model.name,
+            models={role: runner.models[role].model.name for role in sorted(self.models)},
             tools=[one if isinstance(one, str) else one.name for one in self.tools],
             sampling=asdict(self.sampling),
             budget=asdict(self.budget or Budget()),

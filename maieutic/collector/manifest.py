@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Manifest:
     shard: str | None = None
     stop_group_at: int | None = None
     stop_group_agreed: int | None = None
+    models: dict[str, str] = field(default_factory=dict)  # of single roles
 
 
 def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,7 @@ async def evaluate(
     models: Sequence[str],
     *,
     out: Path,
+    roles: Mapping[str, str] | None = None,
     samples: int = 1,
     bank: int = 0,
     seed: int = 0,
@@ -57,9 +58,10 @@ async def evaluate(
 ) -> Evaluation:
     """Run every contender with every model on every task set, and record it all under `out`, a folder a cell.
 
-    `samples` is attempts a question; `bank` is how many plain samples a question are drawn, once a model and task set,
-    so that every contender can be compared with a vote over as many as its tokens would have bought. Starting again
-    with the same `out` goes on. `out` then holds cells/, items.jsonl (a line an attempt).
+    `roles` gives single roles a model of their own, the same beside every model. `samples` is attempts a question;
+    `bank` is how many plain samples a question are drawn, once a model and task set, so that every contender can be
+    compared with a vote over as many as its tokens would have bought. Starting again with the same `out` goes on. `out`
+    then holds cells/, items.jsonl (a line an attempt).
 
     Raises UserError for what can't be done as written; a run's failure is counted by its collection.
     """
@@ -72,6 +74,7 @@ async def evaluate(
             out=out / "cells" / cell.folder,
             graph=cell.contender.graph,
             model=cell.model,
+            models=roles,
             graph_settings=cell.contender.settings,
             tools=cell.contender.tools,
             sampling=cell.contender.sampling,

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,16 @@ class Runner:
             versions={"python": sys.version.split()[0]},
             tools=tuple(self.tools),
             budget=asdict(self.budget) if self.budget else {},
-            group_id=f"{task.id}/{self.graph.name}/{self.models[''].model.name}",
+            group_id=f"{task.id}/{self.graph.name}/{self._policy}",
             oracle=self.oracle,
         )
+
+    @cached_property
+    def _policy(self) -> str:
+        """The models by name, those of single roles with the role: two that differ here are no one policy."""
+        main = self.models[""].model.name
+        others = ((role, one.model.name) for role, one in sorted(self.models.items()) if role)
+        return ",".join([main, *(f"{role}={name}" for role, name in others if name != main)])
 
     async def _execute(
         self,

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 class RunOptions:
     """Names and limits as they were given; None leaves a choice to the user's settings.
 
-    `graph_settings` go to the graph, `seed` is the first run's.
+    `models` gives single roles a model of their own, `graph_settings` go to the graph, `seed` is the first run's.
     """
 
     graph: str | None = None
     model: str | None = None
+    models: dict[str, str] = field(default_factory=dict)
     tools: tuple[str, ...] = ()
     budget: Budget | None = None
     sampling: Sampling = Sampling()
@@ -64,6 +65,7 @@ def open_with(
     return open_runner(
         options.graph_name(settings),
         model=options.model_name(settings),
+        models=options.models,
         tools=options.tools,
         settings=options.with_web(settings),
         graph_settings=options.graph_settings,

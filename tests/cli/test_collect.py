@@ -39,6 +39,21 @@ def test_the_same_command_goes_on(maieutic: Command, tasks: Path, tmp_path: Path
     assert again.err == ""
 
 
+def test_a_role_has_a_model_of_its_own(maieutic: Command, tasks: Path, tmp_path: Path) -> None:
+    command = ["collect", str(tasks), "--graph", "critique", "--limit", "1", "--out", str(tmp_path / "out"), "--quiet"]
+    assert maieutic(*command, "--model", "yes", "--model", "critic=twice").code == 0
+    assert json.loads((tmp_path / "out" / "collect.json").read_text())["models"] == {"critic": "twice"}
+    again = maieutic(*command, "--model", "critic=yes", "--model", "yes")
+    assert again.code == 2 and "models critic=twice" in again.err
+    for models, sentence in (
+        (["yes", "twice"], "as ROLE=NAME"),
+        (["critic=yes", "critic=twice"], "given two models"),
+        (["critik=yes"], "critik"),
+    ):
+        wrong = maieutic(*command, *(word for name in models for word in ("--model", name)))
+        assert wrong.code == 2 and sentence in wrong.err
+
+
 def test_a_bad_line_is_told_by_its_number_and_the_others_run(maieutic: Command, tasks: Path, tmp_path: Path) -> None:
     tasks.write_text(tasks.read_text() + "{not json\n")
     ended = maieutic("collect", str(tasks), "--model", "yes", "--out", str(tmp_path / "out"), "--quiet")

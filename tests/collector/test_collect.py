@@ -263,3 +263,25 @@ async def test_partial_runs_are_counted_as_such(tmp_path: Path) -> None:
     model = ScriptedModel("word " * 100, latency=0.01)
     report = await collect(tasks(3), out=tmp_path, model=model, budget=Budget(tokens=250))
     assert (report.done, report.summary.partial) == (3, 3)
+
+
+async def test_roles_have_models_of_their_own_and_a_later_start_has_to_name_the_same(tmp_path: Path) -> None:
+    def critic() -> ScriptedModel:
+        return ScriptedModel(lambda _: "It holds.\nFirst wrong step: none", name="judge")
+
+    asked: dict[str, Any] = {"source": tasks(2), "model": ScriptedModel(right), "graph": "critique"}
+    report = await collect(**asked, models={"critic": critic()}, out=tmp_path)
+    with TraceReader(tmp_path) as reader:
+        runs = [reader.run(summary.run_id) for summary in reader.runs()]
+    assert {(call.role, call.model) for run in runs for call in run.calls} == {
+        ("solver", "scripted"),
+        ("critic", "judge"),
+    }
+    assert {run.header.group_id for run in runs} == {f"t{i}/critique/scripted,critic=judge" for i in range(2)}
+    assert json.loads((tmp_path / "collect.json").read_text())["models"] == {"critic": "judge"}
+    with pytest.raises(UserError, match="started with models critic=judge, and now none is asked for"):
+        await collect(**asked, out=tmp_path)
+    assert (await collect(**asked, models={"critic": critic()}, out=tmp_path)).new == 0
+    assert report.done == 2
+    with pytest.raises(UnknownName, match="'critik'"):
+        await collect(**asked, models={"critik": critic()}, out=tmp_path / "other")
