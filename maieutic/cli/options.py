@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 _UNSAFE = "maieutic: --unsafe-local: what the model writes runs without a sandbox and may do whatever you may."
 
+Models = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[ROLE=]NAME", help="A model, such as in-box or vllm/NAME@URL; again for a role's own."),
+]
+
 
 def run_options(
     graph: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who speaks when: a graph's name, or a file.")
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[ROLE=]NAME", help="A model, such as in-box or vllm/NAME@URL; again for a role's own."),
-    ] = None,
+    model: Models = None,
     tool: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A tool the model may use; repeatable.")
     ] = None,
