@@ -20,6 +20,7 @@ Models = Annotated[
     list[str] | None,
     typer.Option(metavar="[ROLE=]NAME", help="A model, such as in-box or vllm/NAME@URL; again for a role's own."),
 ]
+Tools = Annotated[list[str] | None, typer.Option(metavar="NAME", help="A tool the model may use; repeatable.")]
 
 
 def run_options(
@@ -27,9 +28,7 @@ def run_options(
         str | None, typer.Option(metavar="NAME", help="Who speaks when: a graph's name, or a file.")
     ] = None,
     model: Models = None,
-    tool: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A tool the model may use; repeatable.")
-    ] = None,
+    tool: Tools = None,
     index: Annotated[
         str | None, typer.Option(metavar="NAME", help="An index of documents that the model may search.")
     ] = None,
@@ -70,8 +69,7 @@ def run_options(
         bool, typer.Option("--unsafe-local", help="Run the model's code without a sandbox, with all your rights.")
     ] = False,
 ) -> "RunOptions":
-    """The options as given. Raises UserError for a number out of range, a setting that is not KEY=VALUE, or a second
-    model of one role."""
+    """The options as given. Raises UserError for a number out of range, or a setting or a model that can't be read."""
     from maieutic.terminal.options import RunOptions
     from maieutic.terminal.roles import parse_model
     from maieutic.terminal.settings import parse_settings
