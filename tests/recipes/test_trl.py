@@ -146,6 +146,25 @@ def test_dpo_rows_have_nothing_but_the_replies_in_the_loss(tmp_path: Path) -> No
     trainer.train()
 
 
+def test_dpo_rows_with_sampled_ids_are_tokenised_by_trl_as_those_without(tmp_path: Path) -> None:
+    from trl import DPOConfig, DPOTrainer  # pyright: ignore[reportPrivateImportUsage]
+
+    calls = [call("r1", name, (1, 2), (3,), (QUESTION,), text) for name, text in (("a", "five"), ("b", "three"))]
+    sides = [Reply(one.completion.message(), one) for one in calls if one.completion]
+    pairs = [Pair((QUESTION,), *(Reply(side.message) for side in sides), "siblings", ("r1",))]
+    pairs.append(Pair((QUESTION,), *sides, "siblings", ("r1",)))
+    data = loaded("trl-dpo", tmp_path, *pairs)
+    trainer = DPOTrainer(
+        model=saved(tmp_path),
+        args=settings(DPOConfig, tmp_path, per_device_train_batch_size=2),
+        train_dataset=data,
+        processing_class=tokenizer(),
+    )
+    assert [row["token_ids"] is None for row in data] == [True, False]
+    assert trainer.train_dataset["prompt_ids"][0] == trainer.train_dataset["prompt_ids"][1] != [1, 2]
+    trainer.train()
+
+
 def test_kto_rows(tmp_path: Path) -> None:
     from trl import KTOConfig, KTOTrainer  # pyright: ignore[reportPrivateImportUsage]
 
