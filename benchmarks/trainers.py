@@ -104,7 +104,8 @@ def main() -> None:
     trained = {name: asyncio.run(train(name, out, rows)) for name in names}
     found = {name: asyncio.run(measure(name, version, out, asked.n)) for name, (version, _) in trained.items()}
     facts = {name: facts for name, (_, facts) in trained.items()}
-    text = markdown(found, facts, rows, asked.n)
+    only = "".join(f" --only {name!r}" for name in asked.only or ())
+    text = markdown(found, facts, rows, f"python benchmarks/trainers.py --out DIR --n {asked.n}{only}")
     print(text)
     if asked.write:
         RESULTS.write_text(text)
@@ -207,10 +208,10 @@ def _shares(row: Any) -> dict[str, float]:
 
 
 def markdown(
-    found: dict[str, dict[str, Measured]], facts: dict[str, list[dict[str, Any]]], rows: dict[str, Any], n: int
+    found: dict[str, dict[str, Measured]], facts: dict[str, list[dict[str, Any]]], rows: dict[str, Any], command: str
 ) -> str:
     """Two tables: what was trained on what, and what it came to."""
-    lines = [f"`python benchmarks/trainers.py --out DIR --n {n}`, {time.strftime('%Y-%m-%d')}", ""]
+    lines = [f"`{command}`, {time.strftime('%Y-%m-%d')}", ""]
     outcomes = ", ".join(f"{number} {what}" for what, number in rows["outcomes"].items())
     lines += [f"{rows['runs']} runs ({outcomes}) gave {rows['all_solved']} right replies that the gate let pass.", ""]
     lines += ["| side | trained on | rows | tokens in the loss | steps |", "|---|---|---|---|---|"]
