@@ -198,11 +198,11 @@ async def test_an_adapter_is_reinforced_against_the_version_before_until_its_tim
     file = prompts(tmp_path / "rows.jsonl")
     trainer = TrlGrpo(rewards=("tests.improve.brief:brief",), lora=4, batch=8, reply=48, rate=1e-2, steps=6, threads=1)
     first = await trainer.train(Version(0, "x", str(WEIGHTS)), file, tmp_path / "a", 0)
-    assert first["kl_last"] > 0.01
+    assert first["kl_last"] > 1e-3
     second = Version(1, "x", str(WEIGHTS), str(tmp_path / "a"))
     again = await replace(trainer, most_seconds=0.001).train(second, file, tmp_path / "b", 0)
     assert (again["steps"], again["ended_by_time"]) == (1, True)
-    assert abs(again["kl_first"]) < 1e-3  # of the version that it starts from, adapter and all
+    assert abs(again["kl_first"]) < 1e-4  # of the version that it starts from, adapter and all
     assert (tmp_path / "b" / "adapter_model.safetensors").exists() and not (tmp_path / "b" / "ref").exists()
 
 
