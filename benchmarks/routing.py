@@ -207,7 +207,13 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
     lines = []
     for r in (one for one in rows if one.chosen):
         equal = r.points.low >= -MARGIN
-        spent = "saves" if r.spent.high < 0 else "costs more:" if r.spent.low > 0 else "as dear:"
+        spent = (
+            "saves"
+            if r.spent.high < 0
+            else "costs more by"
+            if r.spent.low > 0
+            else "is not shown to save; it differs by"
+        )
         said = f"{spent} {abs(100 * r.saved):.1f} % of the tokens of its dearer stage, {_points(r.points)}, "
         said += "as accurate" if equal else "not shown to be as accurate"
         ran = f"; run as it is, the same answer and tokens for {r.same} questions" if r.same else ""
