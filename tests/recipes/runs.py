@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ class Runs:
         with TraceStore(self.root) as store:
             run = store.open_run(header(run_id, **known))
             for one in made:
-                run.call(one)
+                run.call(replace(one, run_id=run_id))
             for kind, fields in events:
                 run.write(kind, **fields)
             run.finish(answer=answer, answer_call=ended, outcome=outcome, partial=False, usage=Usage(1, 10, 5))

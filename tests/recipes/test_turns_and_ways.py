@@ -8,7 +8,7 @@ import pytest
 
 from maieutic.errors import UserError
 from maieutic.llm.scripted import ScriptedModel, call_tool
-from maieutic.recipes.items import Dialogue, Episode, Item, Prompt
+from maieutic.recipes.items import Dialogue, Episode, Item, Pair, Prompt
 from maieutic.tasks.task import Task
 from maieutic.tools.tool import Session, tool
 from maieutic.types import Completion, Message
@@ -330,3 +330,124 @@ def test_without_a_passage_only_use_is_graded(runs: Runs) -> None:
     graded(runs, None, None, "5", passage="(none)")
     [row], _ = runs.through("self_rag_critic")
     assert last(row) == "Use: 5"
+
+
+# --- self_rag_generator ---
+
+
+def parted(runs: Runs, *parts: tuple[str, str, str | None, str | None, str | None], outcome: str = "correct") -> None:
+    """A run whose answer has these parts: text, passage, and the grades of relevance, support and use."""
+    calls: list[Any] = []
+    events: list[Event] = [("tree", {"id": "root", "up": None, "call_id": None})]
+    for i, (text, passage, *grades) in enumerate(parts):
+        asked = f"Question:\n2+2?\n\nThe answer so far:\n…\n\nPassage:\n{passage}\n\nWrite the next part."
+        calls.append(call("r", f"p{i}", text=text, messages=({"role": "user", "content": asked},), role="writer"))
+        up = f"p{i - 1}" if i else "root"
+        events.append(("tree", {"id": f"p{i}", "up": up, "call_id": f"p{i}", "terminal": i == len(parts) - 1}))
+        for name, value in zip(("isrel", "issup", "isuse"), grades, strict=True):
+            events.append(("label", {"of": f"p{i}", "name": name, "value": value}))
+    lost = call(
+        "r",
+        "lost",
+        text="Nine.\nAnswer: 9",
+    )
+    runs.add("4", outcome, calls=[lost, *calls], events=events, answer_call=f"p{len(parts) - 1}")
+
+
+def test_the_generator_learns_text_and_reflection_but_no_passage(runs: Runs) -> None:
+    owls = "Owls\nThey fly.\n\nAt night."
+    parted(
+        runs,
+        ("Owls fly.", owls, "A", "A", "3"),
+        ("At night.", owls, "A", "A", "4"),
+        ("Sums are plain.", "(none)", None, None, "4"),
+        ("So it is four.\nAnswer: 4", "Mice\nThey squeak.", "B", "C", "5"),
+    )
+    [row], tally = runs.through("self_rag_generator", unsupported=0)
+    assert isinstance(row, Dialogue)
+    learnt = [str(turn.message["content"]) for turn in row.turns if turn.learn]
+    assert learnt == [
+        "[Retrieval]",
+        "[Relevant]\nOwls fly.\n[Fully supported]\n[Continue to Use Evidence]\nAt night.\n[Fully supported]\n"
+        "[No Retrieval]\nSums are plain.\n[Retrieval]",
+        "[Irrelevant]\nSo it is four.\nAnswer: 4\n[Utility:5]",
+    ]
+    assert {turn.message["role"] for turn in row.turns if turn.learn} == {"assistant"}
+    shown = [turn.message["content"] for turn in row.turns if turn.author == "tool"]
+    assert shown == [f"<paragraph>{owls}</paragraph>", "<paragraph>Mice\nThey squeak.</paragraph>"]
+    assert tally.kept == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "outcome", "reason"),
+    [
+        (("Four.\nAnswer: 4", "Owls", "A", "A", "5"), "wrong", "not right"),
+        (("Four.\nAnswer: 4", "Owls", "A", None, "5"), "correct", "a grade or a passage is missing"),
+        (("Four.\nAnswer: 4", "Owls", "A", "A", None), "correct", "a grade or a passage is missing"),
+        (("Four.\nAnswer: 4", "Owls", "A", "B", "5"), "correct", "more with partial support than wanted"),
+        (("Four.\nAnswer: 4", "Owls", "A", "C", "5"), "correct", "more without support than wanted"),
+        (("Four.\nAnswer: 4", "(none)", None, None, "5"), "correct", "more without a passage than wanted"),
+    ],
+)
+def test_answers_that_the_generator_is_not_to_learn(runs: Runs, part: Any, outcome: str, reason: str) -> None:
+    parted(runs, part, outcome=outcome)
+    items, tally = runs.through("self_rag_generator", partly=0, unsupported=0, plain=0)
+    assert items == [] and dict(tally.dropped) == {reason: 1}
+    if reason.startswith("more"):
+        assert len(runs.through("self_rag_generator", partly=1, unsupported=1, plain=1)[0]) == 1
+
+
+def test_the_generator_says_what_to_collect(runs: Runs) -> None:
+    runs.add("4", "correct")
+    with pytest.raises(UserError, match="collect with --graph self_rag"):
+        runs.through("self_rag_generator")
+
+
+# --- sim_rag_queries ---
+
+
+def queried(runs: Runs, *turns: tuple[str, str | None], state: str = "Find out.") -> None:
+    """A run whose turns are (answer, the query before it)."""
+    calls: list[Any] = []
+    events: list[Event] = []
+    for i, (answer, query) in enumerate(turns):
+        after = None
+        if query is not None:
+            asked: tuple[Message, ...] = ({"role": "user", "content": f"{state} {i}"},)
+            after = f"q{i}"
+            calls.append(call("r", after, text=f'{{"query": "{query}"}}', messages=asked, role="query-writer"))
+            events.append(("note", {"call_id": after, "query": query, "read": True}))
+        calls.append(call("r", f"a{i}", text=f"Answer: {answer}", after=after))
+        inputs = {"of": f"a{i}", "turn": i + 1, "answer": answer, "abstained": answer == "unknown"}
+        events.append(("gate", {"gate": "sufficiency", "decision": "search", "inputs": inputs}))
+    last = turns[-1][0]
+    outcome = "correct" if last == "4" else "wrong"
+    runs.add(last, outcome, calls=calls, events=events, answer_call=f"a{len(turns) - 1}")
+
+
+def test_a_query_that_brought_the_answer_stands_above_one_that_did_not(runs: Runs) -> None:
+    queried(runs, ("unknown", None), ("4", "sum of twos"), ("4", "needless"))
+    queried(runs, ("5", None), ("6", "owls"))
+    [pair], tally = runs.through("sim_rag_queries")
+    assert isinstance(pair, Pair)
+    assert "sum of twos" in str(pair.chosen.message["content"]) and "owls" in str(pair.rejected.message["content"])
+    assert pair.prompt[-1]["content"] == "Find out. 1" and pair.meta == {"group": "t1/g"}
+    assert tally.kept == 2
+    [good], _ = runs.through("sim_rag_queries", rows="good")
+    assert isinstance(good, Dialogue) and good.meta["query"] == "sum of twos"
+    assert [turn.learn for turn in good.turns] == [False, True]
+
+
+def test_queries_of_other_states_and_of_two_minds_are_no_pairs(runs: Runs) -> None:
+    queried(runs, ("5", None), ("4", "twos"))
+    queried(runs, ("5", None), ("6", "owls"), state="Another state.")
+    queried(runs, ("5", None), ("6", "Twos"))
+    items, tally = runs.through("sim_rag_queries")
+    assert items == [] and tally.counts["queries_once_good_and_once_bad_left_out"] == 2
+    assert runs.through("sim_rag_queries", rows="good")[0] == []
+
+
+def test_without_a_search_no_query_can_be_judged(runs: Runs) -> None:
+    queried(runs, ("4", None))
+    with pytest.raises(UserError, match="collect --graph sim_rag"):
+        runs.through("sim_rag_queries")
