@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from maieutic.errors import ModelError, UserError
 from maieutic.llm.registry import resolve_model
 from maieutic.serving import adapters
 from maieutic.serving.command import MAX_CPU_LORAS
+from maieutic.serving.control import SLOW, Control
 from maieutic.serving.records import Servers
 from maieutic.settings import Settings
 from maieutic.types import Completion, Request, Sampling
@@ -75,7 +77,7 @@ async def test_they_come_and_go_while_requests_run(vllm_server: Server, servers:
     long = Request(request.messages, Sampling(temperature=0.0, max_tokens=160, extra={"ignore_eos": True}))
     try:
         under_way = [asyncio.create_task(model.sample(long)) for _ in range(8) for model in models.values()]
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(all_are_in, vllm_server, servers, len(under_way))
         await asyncio.to_thread(adapters.unload, "goes-v1", servers=servers)
         for number in range(MAX_CPU_LORAS + 2):
             name = f"other-v{number}"
@@ -93,6 +95,18 @@ async def test_they_come_and_go_while_requests_run(vllm_server: Server, servers:
         assert completion.weights == asked[name].weights
         assert (completion.token_ids or ())[: len(whole)] == whole
     assert after.token_ids == alone["stays-v1"].token_ids
+
+
+def all_are_in(server: Server, servers: Servers, requests: int) -> None:
+    """Wait until the server works on so many requests, or holds them in its queue."""
+    end = time.monotonic() + 120
+    with Control(servers.get(server.profile), timeout=SLOW) as control:
+        while True:
+            metrics = control.metrics()
+            if sum(metrics[f"vllm:num_requests_{state}"] for state in ("running", "waiting")) >= requests:
+                return
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 def test_the_commands(vllm_server: Server, tmp_path: Path) -> None:
