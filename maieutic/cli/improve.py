@@ -49,6 +49,9 @@ def improve(
     teacher: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model that recipes ask; tutor for the in-box model.")
     ] = None,
+    hardest: Annotated[
+        int, typer.Option(metavar="N", help="Questions a round that no attempt solved, for the teacher to solve (sft).")
+    ] = 32,
     teacher_tokens: Annotated[
         int | None, typer.Option(metavar="N", help="Tokens a reply of it may use, the prompt included.")
     ] = None,
@@ -88,4 +91,4 @@ def improve(
         "gate": not no_gate,
         **{name: given[name] for name in _PLAN},
     }
-    raise typer.Exit(run_improvement(Wanted(asked, *training, out, concurrency), json, quiet))
+    raise typer.Exit(run_improvement(Wanted(asked, *training, out, concurrency, hardest), json, quiet))

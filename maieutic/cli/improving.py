@@ -20,18 +20,30 @@ from maieutic.improve.trainer import make_trainer
 from maieutic.improve.version import find_shelf
 from maieutic.settings import load_settings
 
+HARDEST = 32
 _MANY = {"sources": "env", "older": "older", "held_out": "held-out", "graphs": "graph", "recipes": "recipe"}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted, as it was typed: the plan's fields, the trainer and its settings, None for those not given."""
+    """What is wanted, as it was typed: the plan's fields, the trainer and its settings, None for those not given.
+
+    `hardest` is how many questions a round that no attempt has solved a teacher is asked, if there is one.
+    """
 
     plan: dict[str, Any]
     trainer: str
     training: dict[str, Any]
     out: Path
     concurrency: int
+    hardest: int = HARDEST
+
+    @property
+    def demonstrated(self) -> tuple[str, ...]:
+        """The recipe by which the teacher solves them; none where nobody does, or what is trained on is no dialogue."""
+        if self.plan["teacher"] is None or self.hardest < 1 or self.trainer != "sft":
+            return ()
+        return (f"demonstrated?newest={self.hardest}&least={self.plan['samples']}&prompt=own",)
 
 
 def run_improvement(wanted: Wanted, printed: bool, quiet: bool) -> int:
@@ -55,7 +67,8 @@ def run_improvement(wanted: Wanted, printed: bool, quiet: bool) -> int:
 async def _improve(wanted: Wanted, quiet: bool) -> tuple[Improvement, bool]:
     settings = load_settings()
     trainer = make_trainer(wanted.trainer, wanted.training)
-    plan = Plan(**{**wanted.plan, "recipes": wanted.plan["recipes"] or (trainer.recipe,)})
+    recipes = (*(wanted.plan["recipes"] or (trainer.recipe,)), *wanted.demonstrated)
+    plan = Plan(**{**wanted.plan, "recipes": recipes})
     shelf = find_shelf(plan.model, wanted.out, trainer.lora, settings)
     lines = Lines(_told)
     async with stop_on_signals() as stop:
@@ -91,6 +104,7 @@ def _command(wanted: Wanted) -> str:
             words += [] if value else ["--no-gate"]
         elif name != "model" and value != defaults[name]:
             words += [f"--{name.replace('_', '-')}", str(value)]
+    words += [] if wanted.hardest == HARDEST else ["--hardest", str(wanted.hardest)]
     words += [] if wanted.trainer == "sft" else ["--trainer", wanted.trainer]
     for name, value in wanted.training.items():
         if name == "rewards":

@@ -221,6 +221,7 @@ class _Loop:
         lesson = Lesson(self._plan, folder, source, self._kept.model, self._plan.seed + number)
 
         async def work() -> dict[str, Any]:
+            await self._up(self._kept)  # some recipes ask the student, too
             options = {"concurrency": self._concurrency, "settings": self._settings, "on_progress": self._on_progress}
             return {"taught": await lesson.ask(graphs, self._steps, **options)}
 

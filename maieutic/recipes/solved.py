@@ -11,6 +11,7 @@ from itertools import groupby
 from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.items import Episode
 from maieutic.recipes.recipe import Candidate, Tally, recipe
+from maieutic.tasks.founded import unfounded
 from maieutic.trace.record import CallRecord, RunRecord, RunSummary
 from maieutic.types import Outcome
 
@@ -18,17 +19,20 @@ _WHOLE = ("stop", "tool_calls", "function_call")  # finish reasons of a reply th
 
 
 @recipe("solved", needs="verified runs")
-def solved(runs: Candidates, tally: Tally, *, per_question: int | None = None) -> Iterator[Episode]:
+def solved(
+    runs: Candidates, tally: Tally, *, per_question: int | None = None, steps: bool = False
+) -> Iterator[Episode]:
     """`per_question` keeps at most so many different solutions of a question, the shortest ones (ReFT, Luong et al.
-    2024, arXiv 2401.08967, learns from several paths to one answer); without it every run is kept."""
+    2024, arXiv 2401.08967, learns from several paths to one answer); without it every run is kept. With `steps` the
+    answer has to follow from the equations that are written down, too (`maieutic.tasks.founded`)."""
     if per_question is None:
-        yield from _solved(runs, tally)
+        yield from _solved(runs, tally, steps)
         return
-    for _, found in groupby(_solved(runs.by_task(), tally), key=lambda episode: episode.run.header.task_key):
+    for _, found in groupby(_solved(runs.by_task(), tally, steps), key=lambda episode: episode.run.header.task_key):
         yield from _different(found, tally, per_question)
 
 
-def _solved(runs: Iterable[Candidate], tally: Tally) -> Iterator[Episode]:
+def _solved(runs: Iterable[Candidate], tally: Tally, steps: bool) -> Iterator[Episode]:
     for candidate in runs:
         tally.seen += 1
         reason = reject_summary(candidate.summary)
@@ -37,7 +41,7 @@ def _solved(runs: Iterable[Candidate], tally: Tally) -> Iterator[Episode]:
             continue
         run = candidate.load()
         path = winning_path(run)
-        reason = reject_path(run, path)
+        reason = reject_path(run, path) or (reject_steps(run, path) if steps else None)
         if reason is not None:
             tally.dropped[reason] += 1
             continue
@@ -92,6 +96,13 @@ def reject_path(run: RunRecord, path: tuple[CallRecord, ...]) -> str | None:
     if None in reasons:
         return "without a finish reason"
     return None if reasons <= set(_WHOLE) else "cut short"
+
+
+def reject_steps(run: RunRecord, path: tuple[CallRecord, ...]) -> str | None:
+    """Why the answer doesn't follow from the equations of the path's last reply."""
+    text = path[-1].completion.text if path and path[-1].completion else ""
+    answer = run.finish.fields.get("answer") if run.finish else None
+    return unfounded(str(run.header.task.get("question", "")), text, answer)
 
 
 def winning_path(run: RunRecord) -> tuple[CallRecord, ...]:

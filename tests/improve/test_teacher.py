@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from maieutic.cli.improving import Wanted
 from maieutic.errors import UnknownName, UserError
 from maieutic.improve.core import Improvement
 from maieutic.improve.plan import Plan
@@ -132,3 +134,28 @@ async def test_a_recipe_that_asks_needs_a_teacher_that_is_there(world: Make) -> 
     with pytest.raises(UnknownName, match="nobody"):
         await here.run(here.plan(recipes=("lemma",), teacher="nobody"))
     assert not (here.folder / "out").exists()
+
+
+async def test_what_no_attempt_has_solved_is_demonstrated_and_nothing_else_is_asked(world: Make) -> None:
+    here = world(EIGHT)
+    done = await here.run(plan(here, recipes=("solved", "demonstrated?least=2&newest=10&prompt=own")))
+    (taught,) = done.rounds[0].taught
+    assert taught["replies"] == len(set(teachers.asked)) == 10
+    assert all("What is eight of" in prompt and "Answer: 7" not in prompt for prompt in teachers.asked)
+    assert [made["rows"] for made in done.rounds[0].rows["made"]] == [4, 10]
+    assert sum("By the word it is so." in row for row in learnt(here)) == 10
+
+
+async def test_a_wrong_demonstration_and_one_without_its_steps_are_no_rows(world: Make) -> None:
+    for teacher, recipe in (("wrong", "demonstrated?least=2"), ("right", "demonstrated?least=2&steps=true")):
+        here = world(EIGHT)
+        done = await here.run(plan(here, teacher, recipes=(recipe,)), teacher)
+        assert done.rounds[0].taught[0]["replies"] == 16 and done.rounds[0].rows["rows"] == 0
+
+
+def test_the_command_has_the_hardest_demonstrated_where_there_is_a_teacher() -> None:
+    asked: dict[str, Any] = {"teacher": "tutor", "samples": 4}
+    assert Wanted(asked, "sft", {}, Path("x"), 1).demonstrated == ("demonstrated?newest=32&least=4&prompt=own",)
+    assert Wanted(asked, "sft", {}, Path("x"), 1, hardest=0).demonstrated == ()
+    assert Wanted(asked, "dpo", {}, Path("x"), 1).demonstrated == ()
+    assert Wanted({**asked, "teacher": None}, "sft", {}, Path("x"), 1).demonstrated == ()

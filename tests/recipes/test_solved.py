@@ -13,6 +13,7 @@ from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import CallRecord, Parent
 from maieutic.trace.writer import TraceStore
 from maieutic.types import Message
+from tests.recipes.runs import Runs
 from tests.trace.builders import call, header
 
 SOLVED = {"answer": "4", "answer_call": "c1", "outcome": "correct", "score": 1.0, "partial": False}
@@ -150,3 +151,14 @@ def test_parents_that_are_not_there_are_no_obstacle(tmp_path: Path) -> None:
     record(tmp_path, call("r1", "c1", after="elsewhere"))
     assert path_of(tmp_path) == ["c1"]
     assert Parent("elsewhere", "continuation") in select(tmp_path)[0][0].calls[0].parents
+
+
+def test_with_steps_the_answer_has_to_follow_from_what_is_written(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    said = ("2 + 2 = 4\nAnswer: 4", "Answer: 4", "2 + 2 = 5\n5 - 1 = 4\nAnswer: 4")
+    for number, text in enumerate(said):
+        runs.add("4", "correct", calls=[call(f"r{number:03}", "a", text=text)])
+    items, tally = runs.through("solved", steps=True)
+    assert [item.run.header.run_id for item in items if isinstance(item, Episode)] == ["r000"]
+    assert dict(tally.dropped) == {"no written step": 1, "an equation that doesn't hold": 1}
+    assert len(runs.through("solved")[0]) == 3
