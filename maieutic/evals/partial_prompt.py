@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 
 from maieutic.context import Context, Proposal
+from maieutic.errors import ModelError
 from maieutic.graphs.graph import GraphSettings, add_node
 from maieutic.types import Message, Sampling
 
@@ -27,6 +28,8 @@ def build(settings: Settings) -> "StateGraph[State, Context, State, State]":
     async def write(state: State, ctx: Context) -> dict[str, Any]:
         open_turn: Message = {"role": "user", "content": ctx.task["question"]}
         said = await ctx.sample(ROLE, (open_turn,), sampling=Sampling(temperature=0), continue_final=True)
+        if not said.completion.usage.completion_tokens and ctx.model_for(ROLE).profile.kind == "in-box":
+            raise ModelError("The model in the box does not go on with this text: probe another one, with --model.")
         written = said.completion.text
         ctx.propose(Proposal(written or None, written, said.call_id))
         return {}

@@ -103,8 +103,19 @@ def test_what_counts_as_completed(rest: str, written: str, whole: bool, overlap:
 def test_the_command_writes_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "tasks.jsonl"
     file.write_text("\n".join(json.dumps({"question": t.question, "gold": str(t.gold)}) for t in TASKS[:3]))
+    model = tmp_path / "fresh.yaml"
+    model.write_text("kind: scripted\nmodel: fresh\nreplies: ' and pays for all of it.'\n")
     with pytest.raises(SystemExit) as ended:
-        main(["probe", str(file), "--model", "in-box", "--out", str(tmp_path / "out"), "--share", "0.6", "--quiet"])
+        main(["probe", str(file), "--model", str(model), "--out", str(tmp_path / "out"), "--share", "0.6", "--quiet"])
     assert ended.value.code == 0
     assert re.search(r"\| 60 % \| 3 \| 0\.0 % \[", capsys.readouterr().out)
     assert json.loads((tmp_path / "out" / "probe.json").read_text())["shares"][0]["n"] == 3
+
+
+def test_a_model_that_says_it_can_not_is_missing_and_not_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text("\n".join(json.dumps({"question": t.question, "gold": str(t.gold)}) for t in TASKS[:3]))
+    with pytest.raises(SystemExit):
+        main(["probe", str(file), "--model", "in-box", "--out", str(tmp_path / "out"), "--share", "0.6", "--quiet"])
+    said = capsys.readouterr().out
+    assert "| 60 % | 0 | - | - | - |" in said and "3 runs failed" in said
