@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from maieutic.recipes.candidates import Candidates
-from maieutic.recipes.dialogues import Asking, asked_as, lines_of, messages_of, question_of, said
+from maieutic.recipes.dialogues import Asking, asked_as, lines_of, messages_of, numbered, question_of, said
 from maieutic.recipes.groups import Attempt, Known, drop_kept
 from maieutic.recipes.items import Ask, Dialogue, Item, Pair, Reply, Turn
 from maieutic.recipes.recipe import Tally, recipe
@@ -114,12 +114,8 @@ def is_whole(text: str, *others: str | None, slack: int = 2) -> bool:
 
 
 def _criticised(teacher: Teacher, attempt: Attempt) -> Taught | Ask:
-    form = CRITICISE.format(question=question_of(attempt.run), solution=_numbered(attempt.text))
+    form = CRITICISE.format(question=question_of(attempt.run), solution=numbered(attempt.text))
     return teacher.ask("criticise", form, attempt.run, answer_type="text")
-
-
-def _numbered(text: str) -> str:
-    return "\n".join(f"{i}. {text[start:end]}" for i, (start, end) in enumerate(lines_of(text), 1))
 
 
 def _tried(
@@ -157,7 +153,7 @@ def _tried(
 
 
 def _critic(attempt: Attempt, critique: Taught, meta: dict[str, object]) -> Dialogue:
-    shown = f"Problem:\n{question_of(attempt.run)}\n\nSolution:\n{_numbered(attempt.text)}"
+    shown = f"Problem:\n{question_of(attempt.run)}\n\nSolution:\n{numbered(attempt.text)}"
     turns = (
         Turn({"role": "system", "content": CRITIC}, author="template"),
         Turn({"role": "user", "content": shown}, author="template"),

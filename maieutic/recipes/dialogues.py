@@ -61,6 +61,11 @@ def lines_of(text: str) -> list[tuple[int, int]]:
     return found
 
 
+def numbered(text: str) -> str:
+    """The steps of a solution, a line each, numbered from 1."""
+    return "\n".join(f"{i}. {text[start:end]}" for i, (start, end) in enumerate(lines_of(text), 1))
+
+
 def step_turns(nodes: Sequence[TreeNode], calls: dict[str, CallRecord], learn: bool) -> list[Turn]:
     """Steps of a search as turns, each with what its tool said after it, or else a word that asks for the next one."""
     turns: list[Turn] = []

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from maieutic.recipes.candidates import Candidates
-from maieutic.recipes.dialogues import Asking, asked_as, lines_of, question_of, said
+from maieutic.recipes.dialogues import Asking, asked_as, lines_of, numbered, question_of, said
 from maieutic.recipes.groups import Attempt, Known, drop_kept, pick
 from maieutic.recipes.items import Ask, Dialogue, Item, Turn
 from maieutic.recipes.recipe import Tally, recipe
@@ -178,10 +178,9 @@ def _injected(
 
 def _rows(teacher: Teacher, flawed: _Flawed, known: Known, tally: Tally, learn_error: bool) -> Iterator[Item]:
     question, lines = question_of(flawed.run), lines_of(flawed.text)
-    steps = "\n".join(f"{i}. {flawed.text[start:end]}" for i, (start, end) in enumerate(lines, 1))
     found = teacher.ask(
         "locate",
-        LOCATE.format(kinds=", ".join(TAXONOMY), question=question, solution=steps),
+        LOCATE.format(kinds=", ".join(TAXONOMY), question=question, solution=numbered(flawed.text)),
         flawed.run,
         answer_type="text",
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from maieutic.recipes.candidates import Candidates
-from maieutic.recipes.dialogues import asked, lines_of, question_of, said
+from maieutic.recipes.dialogues import asked, lines_of, numbered, question_of, said
 from maieutic.recipes.groups import Attempt, Known, drop_kept
 from maieutic.recipes.items import Ask, Dialogue, Item, Pair, Reply
 from maieutic.recipes.recipe import Tally, recipe
@@ -115,8 +115,8 @@ def _templates(teacher: Teacher, attempt: Attempt, known: Known, tally: Tally) -
 
 def _pairs(teacher: Teacher, attempt: Attempt, known: Known, tally: Tally, inspect: bool) -> Iterator[Item]:
     question, lines = question_of(attempt.run), lines_of(attempt.text)
-    steps = "\n".join(f"{i}. {attempt.text[start:end]}" for i, (start, end) in enumerate(lines, 1))
-    found = teacher.ask("locate", _LOCATE.format(question=question, solution=steps), attempt.run, answer_type="number")
+    form = _LOCATE.format(question=question, solution=numbered(attempt.text))
+    found = teacher.ask("locate", form, attempt.run, answer_type="number")
     if isinstance(found, Ask):
         yield found
         return
