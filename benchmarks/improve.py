@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from improve_data import KINDS, write_rows
-from improve_report import ALONE, FRESH, WAYS, Side, markdown
+from improve_report import ALONE, FRESH, IN_GRAPHS, WAYS, Side, markdown
 
 from maieutic.evals import evaluate
 from maieutic.evals.plan import Contender, parse_contender
@@ -161,9 +161,10 @@ async def measured(side: Side, out: Path, n: int) -> None:
         alone = side.graph == ALONE
         if not alone and way == "greedy":
             continue
+        kinds = {label: source for label, source in FRESH.items() if alone or label in IN_GRAPHS}
         contender = Contender(way, side.graph, sampling=sampling) if alone else parse_contender(side.graph)
         found = await evaluate(
-            [_seeded(source, FRESH_SEED, "test", min(n, MOST.get(label, n))) for label, source in FRESH.items()],
+            [_seeded(source, FRESH_SEED, "test", min(n, MOST.get(label, n))) for label, source in kinds.items()],
             [contender],
             [f"in-box@{side.checkpoint}"],
             out=out / "fresh" / way.replace(" ", "-") / ("main" if side.main else "other"),
@@ -172,7 +173,7 @@ async def measured(side: Side, out: Path, n: int) -> None:
             seed=FRESH_SEED,
             concurrency=64,
         )
-        for label, row in zip(FRESH, found.rows, strict=True):
+        for label, row in zip(kinds, found.rows, strict=True):
             side.attempts[label, way] = row.attempts
 
 

@@ -15,6 +15,7 @@ FRESH = {
     "older: legs of 3 animals": "env:rg/leg_counting?min_animals=3&max_animals=3&max_instances=9",
     "untouched: products": "env:rg/products?min_terms=2&max_terms=2&min_digits=2&max_digits=2",
 }
+IN_GRAPHS = ("trained: 4 terms", "next: 5 terms")  # what graphs are asked too
 ALONE = "direct"
 WAYS = {"T 1": Sampling(temperature=1.0), "greedy": Sampling(temperature=0.0)}
 
@@ -76,6 +77,8 @@ def _table(sides: Sequence[Side], kind: str) -> list[str]:
     head = "| side | n | T 1 | less version 0 | pass@k | greedy | less version 0 | tokens |"
     lines = [head, "|---|---|---|---|---|---|---|---|"]
     for side in sides:
+        if (kind, "T 1") not in side.attempts:
+            continue
         sampled = figures(side.attempts[kind, "T 1"])
         cells = [side.label, f"{sampled.n} × {sampled.k}", _share(sampled.accuracy)]
         cells += [_less(sides[0], side, kind, "T 1"), _share(sampled.pass_at) if sampled.k > 1 else ""]
@@ -93,7 +96,7 @@ def distilled(sides: Sequence[Side]) -> list[str]:
     alone = [side for side in sides if side.main and "promoted" in side.spent]
     lines = ["| questions | version 0 in | tokens | tokens alone | T 1 alone less that | greedy alone less that |"]
     lines.append("|---|---|---|---|---|---|")
-    for kind in FRESH if alone else ():
+    for kind in IN_GRAPHS if alone else ():
         for graph in graphs:
             spent = [figures(side.attempts[kind, "T 1"]).tokens for side in (graph, alone[-1])]
             one = graph.shares(kind, "T 1")
