@@ -57,6 +57,14 @@ LOOPS = {
     "no verifier": Loop("rows of all runs, right or wrong", {"recipes": ("runs",), "difficulty": False}),
     "no gate": Loop("the same without the gate", {"gate": False}),
     "no replay": Loop("the same without older rows", {"replay": 0.0}),
+    "critique data": Loop(
+        "a teacher's critiques and the repairs they lead to besides",
+        {"recipes": ("solved", "critique_data?prompt=own&critics=false"), "teacher": "tutor"},
+    ),
+    "lemma": Loop(
+        "errors that a teacher marks, puts in and repairs besides",
+        {"recipes": ("solved", "lemma?prompt=own"), "teacher": "tutor"},
+    ),
 }
 GRAPHS = {
     "version 0, vote of 5": "self_consistency?samples=5",
