@@ -123,7 +123,7 @@ def loop(name: str, out: Path) -> Iterator[Side]:
     kept = SHELF.first()
     for one in done.rounds:
         if one.decision.promoted:
-            kept = SHELF.publish(one.number, done.out / "rounds" / f"{one.number:02}" / "model")
+            kept = SHELF.version(one.number, done.out / "rounds" / f"{one.number:02}" / "model")
         if one.number in LOOPS[name].rounds:
             spent = _spent(done, one.number)
             label, main = f"{name}, {one.number} rounds", one.number == 3
@@ -135,7 +135,7 @@ def begin(name: str, plain: Path, folder: Path) -> None:
     work = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    settle(work, plan(name), repr(TRAINER))
+    settle(work, plan(name), repr(TRAINER), SHELF.first().weights)
     shutil.copytree(plain / "versions" / "00", work / "versions" / "00")
     if plan(name).replay:
         shutil.copytree(plain / "rehearsal", work / "rehearsal")
@@ -157,7 +157,7 @@ def trained_on(name: str, out: Path) -> Side:
         facts = asyncio.run(trainer.train(SHELF.first(), rows, work, SEED))
         (work / "facts.json").write_text(json.dumps({**facts, "written": written}))
         os.replace(work, folder)
-    SHELF.publish(1, folder)
+    SHELF.publish(SHELF.version(1, folder))
     facts = json.loads((folder / "facts.json").read_text())
     return Side(name, DATA[name], str(folder), {"rows": facts["rows"], "trained": facts["tokens"], "sampled": 0})
 
