@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from improve_data import KINDS, write_rows
-from improve_report import ALONE, FRESH, IN_GRAPHS, WAYS, Side, markdown
+from improve_data import MIXTURES, write_rows
+from improve_report import ALONE, CHAIN, FRESH, IN_GRAPHS, KINDS, LEGS, WAYS, Side, markdown
 
 from maieutic.evals import evaluate
 from maieutic.evals.plan import Contender, parse_contender
@@ -36,11 +36,17 @@ RESULTS = Path(__file__).parent / "results" / "improve.md"
 SEED, FRESH_SEED, SAMPLES = 11, 1001, 4
 TRAINER = TrlSft(epochs=3.0, rate=3e-4, threads=1)
 SHELF = InBoxShelf(WEIGHTS)
-MOST = {"untouched: products": 500}  # there are 508 in the test split
+MOST = {"products": 500}  # there are 508 in the test split
 OLDER = (
-    "env:rg/chain_sum?min_terms=3&max_terms=3&min_digits=2&max_digits=2",
-    "env:rg/leg_counting?min_animals=3&max_animals=3&max_instances=9",
+    CHAIN.format(3),
+    LEGS,
 )
+SUMS_TO_5 = "env:rg/chain_sum?min_terms=3&max_terms=5&min_digits=2&max_digits=2"
+TWO = "env:rg/leg_counting?min_animals=2&max_animals=2&max_instances=9"
+
+
+def _seeded(source: str, seed: int, split: str, n: int) -> str:
+    return f"{source}&seed={seed}&split={split}&n={n}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +56,26 @@ class Loop:
     about: str
     other: dict[str, Any] = field(default_factory=dict)
     rounds: tuple[int, ...] = (2,)
+    kinds: tuple[str, ...] = KINDS
 
 
 LOOPS = {
     "loop": Loop("own right solutions, gated, a quarter of the rows older", {}, (2, 3)),
+    "wider loop": Loop(
+        "the same on sums of three to five numbers, so that no length is unlearnt",
+        {"sources": (_seeded(SUMS_TO_5, SEED, "train", 600),), "older": (_seeded(LEGS, SEED + 1, "dev", 100),)},
+        (3,),
+        (*KINDS, "6 terms"),
+    ),
+    "legs loop": Loop(
+        "the same on legs of three animals, up to 9 of each",
+        {
+            "sources": (_seeded(LEGS, SEED, "train", 600),),
+            "older": (_seeded(CHAIN.format(4), SEED + 1, "dev", 100), _seeded(TWO, SEED + 1, "dev", 100)),
+        },
+        (3,),
+        (*KINDS, "legs, up to 15 of each"),
+    ),
     "no verifier": Loop("rows of all runs, right or wrong", {"recipes": ("runs",), "difficulty": False}),
     "no gate": Loop("the same without the gate", {"gate": False}),
     "no replay": Loop("the same without older rows", {"replay": 0.0}),
@@ -82,8 +104,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write results/improve.md and its JSON")
     asked = parser.parse_args()
     out = asked.out.resolve()
-    sides = [Side("version 0", "the model as it ships", str(WEIGHTS), {})]
-    sides += [Side(label, f"`{graph}`", str(WEIGHTS), {}, graph) for label, graph in GRAPHS.items()]
+    sides = [Side("version 0", "the model as it ships", str(WEIGHTS), {}, kinds=tuple(FRESH))]
+    sides += [Side(label, f"`{graph}`", str(WEIGHTS), {}, graph, kinds=IN_GRAPHS) for label, graph in GRAPHS.items()]
     for name in asked.only or [*LOOPS, *DATA]:
         sides += loop(name, out) if name in LOOPS else [trained_on(name, out)]
     for side in sides:
@@ -99,7 +121,7 @@ def main() -> None:
 def plan(name: str) -> Plan:
     asked: dict[str, Any] = {
         "model": "in-box",
-        "sources": (_seeded(FRESH["trained: 4 terms"], SEED, "train", 600),),
+        "sources": (_seeded(FRESH["4 terms"], SEED, "train", 600),),
         "older": tuple(_seeded(source, SEED + 1, "dev", 100) for source in OLDER),
         "rounds": max(LOOPS[name].rounds),
         "samples": 4,
@@ -115,7 +137,7 @@ def plan(name: str) -> Plan:
 def loop(name: str, out: Path) -> Iterator[Side]:
     """Go round, and give what was in force after each of the rounds that are to be measured."""
     folder = out / name.replace(" ", "-")
-    if name != "loop" and not folder.exists():
+    if "sources" not in LOOPS[name].other and name != "loop" and not folder.exists():
         begin(name, out / "loop", folder)
     done = asyncio.run(improve(plan(name), folder, TRAINER, SHELF, concurrency=64))
     if done.stopped:
@@ -127,7 +149,7 @@ def loop(name: str, out: Path) -> Iterator[Side]:
         if one.number in LOOPS[name].rounds:
             spent = _spent(done, one.number)
             label, main = f"{name}, {one.number} rounds", one.number == 3
-            yield Side(label, LOOPS[name].about, kept.checkpoint, spent, main=main)
+            yield Side(label, LOOPS[name].about, kept.checkpoint, spent, main=main, kinds=LOOPS[name].kinds)
 
 
 def begin(name: str, plain: Path, folder: Path) -> None:
@@ -151,7 +173,7 @@ def trained_on(name: str, out: Path) -> Side:
     tokens = round(spent["operations"] / 6)
     if not folder.exists():
         rows, work = out / f"{name}.jsonl", out / f"{name}.part"
-        written = write_rows(KINDS[name], tokens, rows, SEED)
+        written = write_rows(MIXTURES[name], tokens, rows, SEED)
         shutil.rmtree(work, ignore_errors=True)
         trainer = TrlSft(epochs=1.0, rate=TRAINER.rate, threads=TRAINER.threads)
         facts = asyncio.run(trainer.train(SHELF.first(), rows, work, SEED))
@@ -169,7 +191,7 @@ async def measured(side: Side, out: Path, n: int) -> None:
         alone = side.graph == ALONE
         if not alone and way == "greedy":
             continue
-        kinds = {label: source for label, source in FRESH.items() if alone or label in IN_GRAPHS}
+        kinds = {label: FRESH[label] for label in side.kinds}
         contender = Contender(way, side.graph, sampling=sampling) if alone else parse_contender(side.graph)
         found = await evaluate(
             [_seeded(source, FRESH_SEED, "test", min(n, MOST.get(label, n))) for label, source in kinds.items()],
@@ -183,10 +205,6 @@ async def measured(side: Side, out: Path, n: int) -> None:
         )
         for label, row in zip(kinds, found.rows, strict=True):
             side.attempts[label, way] = row.attempts
-
-
-def _seeded(source: str, seed: int, split: str, n: int) -> str:
-    return f"{source}&seed={seed}&split={split}&n={n}"
 
 
 def _spent(done: Improvement, rounds: int) -> dict[str, Any]:

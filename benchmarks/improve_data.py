@@ -18,7 +18,7 @@ _LEGS = {(1, 9): 0.4, (2, 9): 1.0, (3, 9): 1.6, (4, 9): 1.6, (2, 15): 0.4, (3, 1
 _PRODUCTS = {(2, 1): 0.3, (2, MIXED): 1.0, (2, 2): 3.0}
 _ROLES = {"solve": 42.0, "tool": 9.0, "refuse": 4.0, "critic": 21.0, "refiner": 9.0, "debater": 8.0, "judge": 7.0}
 
-KINDS = {
+MIXTURES = {
     # a quarter of older levels, as the loop has it
     "worked": Mixture(
         {"solve": 1.0},

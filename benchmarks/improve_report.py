@@ -9,13 +9,17 @@ from maieutic.stats import Interval, paired_bootstrap
 from maieutic.types import Sampling
 
 CHAIN = "env:rg/chain_sum?min_terms={0}&max_terms={0}&min_digits=2&max_digits=2"
+LEGS = "env:rg/leg_counting?min_animals=3&max_animals=3&max_instances=9"
 FRESH = {
-    "trained: 4 terms": CHAIN.format(4),
-    "next: 5 terms": CHAIN.format(5),
-    "older: legs of 3 animals": "env:rg/leg_counting?min_animals=3&max_animals=3&max_instances=9",
-    "untouched: products": "env:rg/products?min_terms=2&max_terms=2&min_digits=2&max_digits=2",
+    "4 terms": CHAIN.format(4),
+    "5 terms": CHAIN.format(5),
+    "6 terms": CHAIN.format(6),
+    "legs of 3 animals": LEGS,
+    "legs, up to 15 of each": LEGS.replace("instances=9", "instances=15"),
+    "products": "env:rg/products?min_terms=2&max_terms=2&min_digits=2&max_digits=2",
 }
-IN_GRAPHS = ("trained: 4 terms", "next: 5 terms")  # what graphs are asked too
+KINDS = ("4 terms", "5 terms", "legs of 3 animals", "products")
+IN_GRAPHS = ("4 terms", "5 terms")  # what graphs are asked too
 ALONE = "direct"
 WAYS = {"T 1": Sampling(temperature=1.0), "greedy": Sampling(temperature=0.0)}
 
@@ -31,6 +35,7 @@ class Side:
     spent: dict[str, Any]
     graph: str = ALONE
     main: bool = True
+    kinds: tuple[str, ...] = KINDS
     attempts: dict[tuple[str, str], tuple[Attempt, ...]] = field(default_factory=dict)
 
     def shares(self, kind: str, way: str) -> dict[str, float]:
@@ -93,7 +98,7 @@ def _table(sides: Sequence[Side], kind: str) -> list[str]:
 def distilled(sides: Sequence[Side]) -> list[str]:
     """The last loop's weights alone beside version 0 in its graphs, on the same questions."""
     graphs = [side for side in sides if side.graph != ALONE]
-    alone = [side for side in sides if side.main and "promoted" in side.spent]
+    alone = [side for side in sides if side.main and "promoted" in side.spent and "legs" not in side.label]
     lines = ["| questions | version 0 in | tokens | tokens alone | T 1 alone less that | greedy alone less that |"]
     lines.append("|---|---|---|---|---|---|")
     for kind in IN_GRAPHS if alone else ():
