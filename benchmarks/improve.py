@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -110,7 +111,8 @@ def main() -> None:
         sides += loop(name, out) if name in LOOPS else [trained_on(name, out)]
     for side in sides:
         asyncio.run(measured(side, out, asked.n))
-    command = f"python benchmarks/improve.py --out DIR --n {asked.n}"
+    only = " ".join(f"--only {shlex.quote(name)}" for name in asked.only or [])
+    command = f"python benchmarks/improve.py --out DIR --n {asked.n} {only}".rstrip()
     text = markdown(sides, command)
     print(text)
     if asked.write:
