@@ -73,7 +73,8 @@ def test_a_budget_that_runs_out_leaves_a_partial_answer(maieutic: Command) -> No
     ],
 )
 def test_a_mistake_gets_one_sentence(maieutic: Command, arguments: list[str], sentence: str) -> None:
-    ended = maieutic("ask", "What?", "--model", "yes", "--quiet", *arguments)
+    model = [] if "--model" in arguments else ["--model", "yes"]
+    ended = maieutic("ask", "What?", *model, "--quiet", *arguments)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"maieutic: {sentence}")
     assert ended.err.count("\n") == 1
