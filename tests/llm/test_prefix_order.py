@@ -20,7 +20,10 @@ CONVERSATION: Mapping[str, Mapping[str, Any]] = {
     "debate": {"debaters": 3, "rounds": 2},
     "self_consistency": {"samples": 6, "early_stop": False},
 }
-WITH_TOOLS: Mapping[str, Mapping[str, Any]] = {"planner": {"trajectory": "none/program/verify"}}
+WITH_TOOLS: Mapping[str, Mapping[str, Any]] = {
+    "planner": {"trajectory": "none/program/verify"},
+    "cascade": {"stages": ["greedy", "tool"], "threshold": 2},
+}
 
 TOOLLESS = {
     "deepening",
