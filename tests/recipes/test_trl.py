@@ -150,9 +150,9 @@ def test_dpo_rows_with_sampled_ids_are_tokenised_by_trl_as_those_without(tmp_pat
     from trl import DPOConfig, DPOTrainer  # pyright: ignore[reportPrivateImportUsage]
 
     calls = [call("r1", name, (1, 2), (3,), (QUESTION,), text) for name, text in (("a", "five"), ("b", "three"))]
-    sides = [Reply(one.completion.message(), one) for one in calls if one.completion]
-    pairs = [Pair((QUESTION,), *(Reply(side.message) for side in sides), "siblings", ("r1",))]
-    pairs.append(Pair((QUESTION,), *sides, "siblings", ("r1",)))
+    better, worse = (Reply(one.completion.message(), one) for one in calls if one.completion)
+    pairs = [Pair((QUESTION,), Reply(better.message), Reply(worse.message), "siblings", ("r1",))]
+    pairs.append(Pair((QUESTION,), better, worse, "siblings", ("r1",)))
     data = loaded("trl-dpo", tmp_path, *pairs)
     trainer = DPOTrainer(
         model=saved(tmp_path),
