@@ -307,11 +307,12 @@ class _Loop:
 
 
 def _rules(plan: Plan, version: Version) -> Rules:
-    """The gate's rules. What is measured is looked for in the rows unless no question of it can be there: a template's
-    questions share so many words that looking for them would leave out others that only sound alike."""
+    """The gate's rules. What is measured is looked for in the rows, unless its split tells that it can't be there."""
     decoder(version.checkpoint)  # a tokenizer that can't be had is better found out about now
     if not plan.gate:
         return Rules(
+            (),
+            None,
             near=None,
             difficulty=None,
             endings=False,

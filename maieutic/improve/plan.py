@@ -68,7 +68,7 @@ class Plan:
             raise UnknownName("curriculum", self.curriculum, get_args(Choosing))
         if self.start not in get_args(Start):
             raise UnknownName("start", self.start, get_args(Start))
-        if self.difficulty and self.samples == 1 and len(self.graphs) == 1:
+        if self.gate and self.difficulty and self.samples == 1 and len(self.graphs) == 1:
             raise UserError("One run a question tells nothing of its difficulty: ask for more, or for any difficulty.")
         if self.held_out and len(self.held_out) != len(self.sources):
             raise UserError(f"There are {len(self.held_out)} held-out sets for {len(self.sources)} sources: one each.")

@@ -8,12 +8,14 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from maieutic.improve.training import common, ids_of, keep, model_of, rendered, shared, tokenizer_of
 
 MASKED = -100
+WARMUP = 10  # steps in which the rate rises, a quarter of a shorter training
 
 Example = dict[str, list[int]]
 
@@ -68,7 +70,8 @@ def _train(model: Any, tokenizer: Any, rows: list[Example], spec: Mapping[str, A
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer  # pyright: ignore[reportPrivateImportUsage]
 
-    config = SFTConfig(**common(spec), warmup_steps=10, max_length=None, logging_steps=10)
+    warmup = min(WARMUP, ceil(len(rows) / spec["batch"]) * spec["epochs"] / 4)
+    config = SFTConfig(**common(spec), warmup_steps=int(warmup), max_length=None, logging_steps=10)
     trainer = SFTTrainer(model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
     trainer.train()
     return trainer

@@ -72,7 +72,7 @@ async def test_links_lead_nowhere(start: Any, outside: Path) -> None:
     worker = await start()
     execution = await worker.run(
         f"{TRY}\nos.symlink({str(outside)!r}, 'out'); os.symlink('/proc/self/root', 'root')\n"
-        "[attempt(lambda: open(p).read()) for p in ('out/mine.txt', 'root/etc/passwd', '../work/../../etc/passwd')]"
+        "[attempt(lambda: open(p).read()) for p in ('out/mine.txt', 'root/etc/passwd', '../../../etc/passwd')]"
     )
     assert set(literal_eval(execution.output)) <= {"PermissionError", "FileNotFoundError"}
 
