@@ -19,6 +19,8 @@ SYSTEMS = {
     "judge": "Judge.",
     "verifier": "Verify.",
     "peer": "Think with peers.",
+    "stepper": "Next step.",
+    "valuer": "Value.",
 }
 OTHER_SYSTEMS = (
     None,

@@ -19,6 +19,7 @@ from maieutic.in_box.drafts import draft_of, review, shown, wrong_solution
 from maieutic.in_box.errands import look_up, unknown
 from maieutic.in_box.families import Level, Problem, animals, code, draw, expression, work
 from maieutic.in_box.outside import REFUSAL, outsider
+from maieutic.in_box.steps import stepper, valuer
 from maieutic.in_box.thoughts import peer, recheck
 
 _TOOL_ERRORS = (
@@ -153,6 +154,8 @@ ROLES: dict[str, Callable[[Problem, random.Random], Dialogue]] = {
     "verifier": verifier,
     "peer": peer,
     "recheck": recheck,
+    "stepper": stepper,
+    "valuer": valuer,
 }
 
 

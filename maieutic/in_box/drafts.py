@@ -25,13 +25,20 @@ def first_wrong(solution: list[str], problem: Problem) -> int | None:
 
 def review(solution: list[str], problem: Problem) -> str:
     """The critic's words on `solution`: every step done again and compared, up to the first wrong one."""
-    wrong = first_wrong(solution, problem)
-    lines = []
-    for number, line in enumerate(work(problem), 1):
-        lines.append(f"Step {number}: {line}, {'wrong' if number == wrong else 'right'}")
-        if number == wrong:
-            break
+    right = work(problem)
+    longer = [*solution, *[""] * (len(right) - len(solution))]  # a line that is missing is wrong
+    lines, wrong = checked(longer, problem)
     return "\n".join([*lines, f"First wrong step: {wrong or 'none'}"])
+
+
+def checked(steps: list[str], problem: Problem) -> tuple[list[str], int | None]:
+    """Each step done again and compared, up to the first wrong one, and that one's number; None where all are right."""
+    lines = []
+    for number, (line, said) in enumerate(zip(work(problem), steps, strict=False), 1):
+        lines.append(f"Step {number}: {line}, {'right' if line == said else 'wrong'}")
+        if line != said:
+            return lines, number
+    return lines, None
 
 
 def draft_of(problem: Problem, rng: random.Random, wrong: float) -> list[str]:

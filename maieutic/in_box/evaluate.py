@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from maieutic.in_box import outside
 from maieutic.in_box.dialogue import SYSTEMS
 from maieutic.in_box.drafts import first_wrong, review
-from maieutic.in_box.families import MIXED, Level, Problem, draw
+from maieutic.in_box.families import MIXED, Level, Problem, draw, work
+from maieutic.in_box.steps import HOLDS, LOST, SOLVED, quote_steps
 from maieutic.llm.in_box.scope import REFUSAL
 from maieutic.llm.model import Model
 from maieutic.stats import Interval, wilson
@@ -156,7 +157,7 @@ def right(solution: str, problem: Problem) -> bool:
 
 
 async def role_rates(model: Model, problems: Sequence[Problem], seed: int) -> Marks:
-    """How critic, refiner, debater and judge deal with the model's own solutions at temperature 1."""
+    """How the roles deal with the model's own solutions at temperature 1."""
     own, other = await solutions(model, problems, seed + 11), await solutions(model, problems, seed + 12)
     pairs = list(zip(problems, own, strict=True))
     reviews = await _ask_all(model, [opening("critic", quote_solution(p, s)) for p, s in pairs])
@@ -170,7 +171,8 @@ async def role_rates(model: Model, problems: Sequence[Problem], seed: int) -> Ma
     asked = [opening("refiner", f"{quote_solution(p, s)}\n\nReview:\n{review(s.split(chr(10)), p)}") for p, s in pairs]
     rates |= _flips("refiner, perfect review", pairs, await _ask_all(model, asked))
     asked = [opening("debater", quote_rival(p, s, o)) for (p, s), o in zip(pairs, other, strict=True)]
-    return rates | _debates(pairs, other, await _ask_all(model, asked)) | await _judged(model, pairs, other)
+    rates |= _debates(pairs, other, await _ask_all(model, asked)) | await _judged(model, pairs, other)
+    return rates | await _verified(model, pairs) | await _searched(model, pairs, seed)
 
 
 def quote_solution(problem: Problem, solution: str) -> str:
@@ -223,6 +225,35 @@ async def _judged(model: Model, pairs: Sequence[tuple[Problem, str]], other: Seq
     chosen = [c.text.strip().rsplit("\n", 1)[-1] for c in said]
     name = "judge: chose the right one of two, one right"
     return {name: [c == f"Choice: {1 if right(s, p) else 2}" for c, (p, s, _) in zip(chosen, mixed, strict=True)]}
+
+
+async def _verified(model: Model, pairs: Sequence[tuple[Problem, str]]) -> Marks:
+    said = await _ask_all(model, [opening("verifier", quote_solution(p, s)) for p, s in pairs])
+    both = [(right(s, p), answer.text.strip()) for (p, s), answer in zip(pairs, said, strict=True)]
+    return {
+        "verifier: right answers believed": [verdict == "A" for truth, verdict in both if truth],
+        "verifier: wrong answers doubted": [verdict == "B" for truth, verdict in both if not truth],
+    }
+
+
+async def _searched(model: Model, pairs: Sequence[tuple[Problem, str]], seed: int) -> Marks:
+    """Stepper and valuer at the model's own solutions, each cut off at a line chosen at random."""
+    rng = random.Random(seed)
+    cut = [(p, (lines := s.strip().split("\n"))[: rng.randint(1, len(lines))]) for p, s in pairs]
+    said = await _ask_all(model, [opening("valuer", quote_steps(p, steps)) for p, steps in cut])
+    statuses = [value.text.strip().rsplit("\n", 1)[-1].removeprefix("Status: ") for value in said]
+    lost = [(first_wrong(steps, p) or len(steps) + 1) <= len(steps) for p, steps in cut]
+    going = [(p, steps) for (p, steps), wrong in zip(cut, lost, strict=True) if not wrong and len(steps) < len(work(p))]
+    steps = await _ask_all(model, [opening("stepper", quote_steps(p, steps)) for p, steps in going])
+    return {
+        "valuer: steps with an error called lost": [s == LOST for s, wrong in zip(statuses, lost, strict=True) if wrong],
+        "valuer: steps that hold not called lost": [
+            s in (SOLVED, HOLDS) for s, wrong in zip(statuses, lost, strict=True) if not wrong
+        ],
+        "stepper: next step right, after right ones": [
+            step.text.strip() == work(p)[len(shown)] for step, (p, shown) in zip(steps, going, strict=True)
+        ],
+    }
 
 
 async def refusal_rates(model: Model, split: Split, count: int, seed: int) -> Marks:

@@ -1,8 +1,9 @@
 """Training of the in-box model from nothing, in a set number of minutes, on one CPU core or on a GPU.
 
-The schedule follows the clock rather than steps, so that the same command fits a slow machine and a fast one. A run
-killed at any moment goes on from its last checkpoint, with the optimizer's state and the place in the data stream.
-On a GPU the dialogues are made by processes of their own: one core can't keep up with it.
+The schedule follows the clock rather than steps, so that the same command fits a slow machine and a fast one: on a CPU
+that of the process, so that a machine which is busy with something else makes no difference. A run killed at any moment
+goes on from its last checkpoint, with the optimizer's state and the place in the data stream. On a GPU the dialogues
+are made by processes of their own: one core can't keep up with it.
 """
 
 import json
@@ -38,7 +39,7 @@ VECTOR_RATE = 4e-3
 WARM_STEPS = 60
 _CORPUS = {
     "solve": 4000, "tool": 1500, "critic": 1500, "refiner": 500, "debater": 300, "judge": 300, "refuse": 1500,
-    "verifier": 200, "peer": 500, "recheck": 300, "look_up": 1500, "unknown": 300,
+    "verifier": 200, "peer": 500, "recheck": 300, "look_up": 1500, "unknown": 300, "stepper": 300, "valuer": 300,
 }  # fmt: skip
 
 
@@ -236,6 +237,7 @@ class Trainer:
         self.tokenizer = _tokenizer(out, start)
         self.model = _known(start) if start else new_model(size)
         torch.nn.Module.to(self.model, self.device)
+        self._clock = time.monotonic if self.device == "cuda" else time.process_time
         self.begin = STAGES[-2].until if start else 0.0
         self.optimizers = optimizers(self.model)
         self._full = [o.param_groups[0]["lr"] for o in self.optimizers]
@@ -273,19 +275,19 @@ class Trainer:
         return self.begin + (1 - self.begin) * self.at.seconds / (self.minutes * 60)
 
     def _chunk(self) -> Iterator[Batch]:
-        started = time.monotonic()
+        started = self._clock()
         progress = self._progress()
         if self._makers is not None:
             made = self._makers.take(self.at.chunks, progress)
         else:
             made = list(batches(self.tokenizer, self.seed, self.at.chunks, progress, self.chunk, self.most))
-        self.at.seconds += time.monotonic() - started
+        self.at.seconds += self._clock() - started
         return iter(made)
 
     def _step(self, batch: Batch) -> None:
         import torch
 
-        started = time.monotonic()
+        started = self._clock()
         counts = int((batch.ids != 0).sum()), int((batch.targets != -100).sum())
         scale = rate_at(self._progress(), self.at.steps)
         for optimizer, full in zip(self.optimizers, self._full, strict=True):
@@ -302,7 +304,7 @@ class Trainer:
         self.at.steps += 1
         self.at.tokens += counts[0]
         self.at.learnt += counts[1]
-        self.at.seconds += time.monotonic() - started
+        self.at.seconds += self._clock() - started
         if self.at.steps % 200 == 0:
             self._log(loss=round(loss.item(), 4), rate=round(scale, 3))
 

@@ -18,7 +18,7 @@ pytest.importorskip("reasoning_gym")
 
 CHAIN = "State the final answer to the following arithmetic problem: {} ="
 PRODUCT = "Solve the following multiplication: {}. Give only the result as your final answer."
-HEADS = ("\n\nSolution:", "\n\nYour solution:", "\n\nCandidate 1:")
+HEADS = ("\n\nSolution:", "\n\nYour solution:", "\n\nCandidate 1:", "\n\nSteps:")
 
 
 def _questions(dialogue: Dialogue) -> list[str]:
@@ -104,10 +104,11 @@ def test_roles_speak_as_their_prompts_say() -> None:
     problem = draw(Level("chain_sum", 3, 1), "dev", rng)
     for kind, role in (("critic", critic), ("refiner", refiner), ("debater", debater), ("judge", judge)):
         assert role(problem, rng).messages[0] == {"role": "system", "content": SYSTEMS[kind]}
-    assert set(ROLES) == {"solve", "tool", "critic", "refiner", "debater", "judge", "verifier", "recheck", "peer"}
+    asked = {"critic", "refiner", "debater", "judge", "verifier", "peer", "stepper", "valuer"}
+    assert set(ROLES) == {"solve", "tool", "recheck"} | asked
 
 
-@pytest.mark.parametrize("role", ["critic", "refiner", "debater", "judge"])
+@pytest.mark.parametrize("role", ["critic", "refiner", "debater", "judge", "stepper", "valuer"])
 def test_what_the_agents_ask_is_what_was_trained(role: str) -> None:
     prompt = (files("maieutic.agents") / "prompts" / "in_box" / f"{role}.txt").read_text(encoding="utf-8")
     system, template = prompt.strip().split("\n---\n")
@@ -118,6 +119,44 @@ def test_what_the_agents_ask_is_what_was_trained(role: str) -> None:
         assert messages[0]["content"] == system
         found = re.fullmatch(pattern, messages[1]["content"], re.DOTALL)
         assert found and found[1].startswith(problem.question)
+
+
+def test_the_next_step_goes_on_from_the_steps_so_far() -> None:
+    rng = random.Random(11)
+    after_an_error = 0
+    for problem in _problems(10):
+        messages = ROLES["stepper"](problem, rng).messages
+        line = messages[-1]["content"]
+        shown = _steps(messages[1]["content"])
+        right = work(problem)
+        if shown == right[: len(shown)]:
+            assert line == right[len(shown)]
+        else:
+            after_an_error += 1
+            said, _, result = line.rpartition(" = ")
+            if said:
+                assert eval(said.rpartition(": ")[2]) == int(result)
+            else:
+                assert line == f"Answer: {shown[-1].rpartition(' = ')[2]}"
+    assert after_an_error > 10
+
+
+def test_a_valuer_knows_the_solved_the_holding_and_the_lost() -> None:
+    rng = random.Random(12)
+    seen = set()
+    for problem in _problems(10):
+        messages = ROLES["valuer"](problem, rng).messages
+        shown, right = _steps(messages[1]["content"]), work(problem)
+        status = messages[-1]["content"].rsplit("\nStatus: ", 1)[1]
+        holds = shown == right[: len(shown)]
+        assert status == ("E" if not holds else "A" if len(shown) == len(right) else "B")
+        seen.add(status)
+    assert seen == {"A", "B", "E"}
+
+
+def _steps(asked: str) -> list[str]:
+    steps = asked.split("\n\nSteps:\n", 1)[1]
+    return [] if steps == "none yet" else [step.split(": ", 1)[1] for step in steps.split("\n\n")]
 
 
 def test_outsiders_are_refused_in_every_role() -> None:

@@ -34,7 +34,7 @@ def in_scope(messages: Sequence[Message]) -> bool:
     asked = next((m["content"] for m in reversed(messages) if m["role"] == "user"), None)
     if not isinstance(asked, str):
         return False
-    question = re.split(r"\n+(?:Solution|Your solution|Candidate 1):\n", asked, maxsplit=1)[0]
+    question = re.split(r"\n+(?:Solution|Your solution|Candidate 1|Steps):\n", asked, maxsplit=1)[0]
     return _QUESTIONS.fullmatch(" ".join(question.split())) is not None
 
 
