@@ -246,7 +246,9 @@ async def _searched(model: Model, pairs: Sequence[tuple[Problem, str]], seed: in
     going = [(p, steps) for (p, steps), wrong in zip(cut, lost, strict=True) if not wrong and len(steps) < len(work(p))]
     steps = await _ask_all(model, [opening("stepper", quote_steps(p, steps)) for p, steps in going])
     return {
-        "valuer: steps with an error called lost": [s == LOST for s, wrong in zip(statuses, lost, strict=True) if wrong],
+        "valuer: steps with an error called lost": [
+            s == LOST for s, wrong in zip(statuses, lost, strict=True) if wrong
+        ],
         "valuer: steps that hold not called lost": [
             s in (SOLVED, HOLDS) for s, wrong in zip(statuses, lost, strict=True) if not wrong
         ],

@@ -20,7 +20,7 @@ def stepper(problem: Problem, rng: random.Random) -> Dialogue:
 
 
 def valuer(problem: Problem, rng: random.Random) -> Dialogue:
-    """Question and steps so far, each done again and compared up to the first wrong one; then how the solution stands."""
+    """Question and steps so far, each done again and compared up to the first wrong one; then how they stand."""
     draft = draft_of(problem, rng, 0.6)
     shown = draft[: rng.randint(1, len(draft))] if rng.random() < 0.7 else draft
     lines, wrong = checked(shown, problem)
