@@ -52,7 +52,8 @@ def _guessing(tasks: list[Task]) -> str:
     except UserError as error:  # a check that needs what isn't here, such as a sandbox
         return f"not measured: {error}"
     random = "unknown" if found.random is None else f"{found.random:.3f}"
-    return f"random answer {random}, always the same {found.constant:.3f} (n={found.n})"
+    constant = "unknown" if found.constant is None else f"{found.constant:.3f}"
+    return f"random answer {random}, always the same {constant} (n={found.n})"
 
 
 def _knobs(metadata: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -2,18 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from maieutic.collector import collect
 from maieutic.collector.report import Progress
+from maieutic.evals.chance import Chances
 from maieutic.evals.equal import Beside, beside
 from maieutic.evals.items import Attempt, Figures, attempts_in, figures
 from maieutic.evals.plan import Cell, Contender, cross
+from maieutic.serving.files import write_whole
 from maieutic.settings import Settings
-from maieutic.tasks.source import load_tasks
+from maieutic.tasks.guessing import Guessing
 from maieutic.tasks.task import AnswerType
 from maieutic.types import Sampling
 
@@ -23,12 +25,14 @@ OnCell = Callable[[Cell, Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One cell with its figures and, where plain samples were asked for, what they make of as many tokens."""
+    """One cell with its figures and, where plain samples were asked for, what they make of as many tokens. `guessing`
+    is what guessing gets at the questions that were scored, None where that can't be told."""
 
     cell: Cell
     attempts: tuple[Attempt, ...]
     figures: Figures
     beside: Beside | None
+    guessing: Guessing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +59,15 @@ async def evaluate(
     settings: Settings | None = None,
     on_cell: OnCell | None = None,
     stop: asyncio.Event | None = None,
+    chances: Chances | None = None,
 ) -> Evaluation:
     """Run every contender with every model on every task set, and record it all under `out`, a folder a cell.
 
     `roles` gives single roles a model of their own, the same beside every model. `samples` is attempts a question;
     `bank` is how many plain samples a question are drawn, once a model and task set, so that every contender can be
-    compared with a vote over as many as its tokens would have bought. Starting again with the same `out` goes on. `out`
-    then holds cells/, items.jsonl (a line an attempt).
+    compared with a vote over as many as its tokens would have bought. `chances` of an earlier evaluation spare loading
+    its task sets again. Starting again with the same `out` goes on. `out` then holds cells/, items.jsonl (a line an
+    attempt).
 
     Raises UserError for what can't be done as written; a run's failure is counted by its collection.
     """
@@ -89,7 +95,8 @@ async def evaluate(
         stopped = report.stopped or stopped
         if stop is not None and stop.is_set():
             break
-    rows = [await asyncio.to_thread(_row, cell, out, banks, limit) for cell in cells if _begun(cell, out)]
+    chances = Chances() if chances is None else chances
+    rows = [await asyncio.to_thread(_row, cell, out, banks, limit, chances) for cell in cells if _begun(cell, out)]
     _write_items(out / "items.jsonl", rows)
     return Evaluation(tuple(rows), out, stopped)
 
@@ -98,23 +105,21 @@ def _begun(cell: Cell, out: Path) -> bool:
     return (out / "cells" / cell.folder / "results.jsonl").exists()
 
 
-def _row(cell: Cell, out: Path, banks: Sequence[Cell], limit: int | None) -> Row:
+def _row(cell: Cell, out: Path, banks: Sequence[Cell], limit: int | None, chances: Chances) -> Row:
     attempts = attempts_in(out / "cells" / cell.folder)
     bank = next((b for b in banks if (b.tasks, b.model) == (cell.tasks, cell.model)), None)
     found = None
     if bank is not None and _begun(bank, out):
-        loaded, _ = load_tasks(cell.tasks)
-        types: dict[str, AnswerType] = {task.id: task.answer_type for task in loaded[:limit]}
+        asked = list(chances.tasks(cell.tasks).values())[:limit]
+        types: dict[str, AnswerType] = {task.id: task.answer_type for task in asked}
         found = beside(attempts, attempts_in(out / "cells" / bank.folder), types)
-    return Row(cell, tuple(attempts), figures(attempts), found)
+    return Row(cell, tuple(attempts), figures(attempts), found, chances.of(cell.tasks, attempts))
 
 
 def _write_items(path: Path, rows: Sequence[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
+    def lines() -> Iterator[str]:
         for row in rows:
             cell = {"tasks": row.cell.tasks, "model": row.cell.model, "contender": row.cell.contender.label}
-            for attempt in row.attempts:
-                file.write(json.dumps({**cell, **asdict(attempt)}) + "\n")
-    temporary.replace(path)
+            yield from (json.dumps({**cell, **asdict(attempt)}) + "\n" for attempt in row.attempts)
+
+    write_whole(path, lines())

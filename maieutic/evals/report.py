@@ -7,7 +7,14 @@ from typing import Any
 from maieutic.errors import UnknownName
 from maieutic.evals.core import Evaluation, Row
 from maieutic.evals.items import firsts
-from maieutic.stats import PairedComparison, compare_paired
+from maieutic.stats import Interval, PairedComparison, compare_paired
+from maieutic.tasks.guessing import Guessing, skill
+
+GUESSING = (
+    "Guessing is the better of two on the same questions: a random well-formed answer, or a constant one, the most "
+    "frequent right answer said every time. Above chance is (accuracy - guessing) / (1 - guessing): 0 % is guessing, "
+    "100 % is all right, below 0 is worse than guessing."
+)
 
 
 def markdown(evaluation: Evaluation, command: str, pairs: Sequence[tuple[str, str]] = ()) -> str:
@@ -24,6 +31,8 @@ def markdown(evaluation: Evaluation, command: str, pairs: Sequence[tuple[str, st
         "tokens would have bought on average, paired by question, with a 95 % bootstrap interval and McNemar's p.",
         "",
     ]
+    if any(told(row.guessing) for row in evaluation.rows):
+        parts += [GUESSING, ""]
     return "\n".join(parts)
 
 
@@ -37,6 +46,8 @@ def as_json(evaluation: Evaluation, command: str) -> dict[str, Any]:
             "graph": row.cell.contender.graph,
             "settings": row.cell.contender.settings,
             "figures": asdict(row.figures),
+            "guessing": None if row.guessing is None else asdict(row.guessing),
+            "above_chance": None if (above := skill(row.figures.accuracy, row.guessing)) is None else asdict(above),
             "beside_self_consistency": None if row.beside is None else asdict(row.beside),
         }
         for row in evaluation.rows
@@ -50,6 +61,17 @@ def compare(rows: Sequence[Row], first: str, second: str) -> PairedComparison:
     theirs = {attempt.task: attempt.right for attempt in firsts(other.attempts)}
     pairs = [(a.right, theirs[a.task]) for a in firsts(one.attempts) if a.task in theirs]
     return compare_paired([a for a, _ in pairs], [b for _, b in pairs])
+
+
+def told(found: Guessing | None) -> bool:
+    """Whether a table has to say what guessing gets."""
+    return found is not None and found.matters
+
+
+def beside_accuracy(accuracy: Interval | None, found: Guessing | None) -> list[str]:
+    """Two cells of a table: what guessing gets, and the accuracy above it."""
+    above = skill(accuracy, found)
+    return ["unknown" if found is None else found.in_words(), "" if above is None else above.percent()]
 
 
 def in_words(first: str, second: str, found: PairedComparison) -> str:
@@ -73,13 +95,17 @@ def _sets(rows: Iterable[Row]) -> list[tuple[str, str]]:
 def _table(rows: Sequence[Row]) -> list[str]:
     sampled = any(row.figures.k > 1 for row in rows)
     beside = any(row.beside is not None for row in rows)
-    head = ["contender", "n", "accuracy", *(["pass@k"] if sampled else []), "tokens", "calls", "seconds"]
+    guessed = any(told(row.guessing) for row in rows)
+    head = ["contender", "n", "accuracy", *(["guessing", "above chance"] if guessed else [])]
+    head += [*(["pass@k"] if sampled else []), "tokens", "calls", "seconds"]
     head += ["unreadable", "abstained", *(["beside self-consistency at equal tokens"] if beside else [])]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in rows:
         own = row.figures
         cells = [f"`{row.cell.contender.label}`", f"{own.n} × {own.k}" if sampled else str(own.n)]
         cells.append(own.accuracy.percent() if own.accuracy else "not scored")
+        if guessed:
+            cells += beside_accuracy(own.accuracy, row.guessing)
         if sampled:
             cells.append(own.pass_at.percent() if own.pass_at else "")
         cells += [f"{own.tokens:,.0f}", f"{own.calls:.1f}", f"{own.seconds:.2f}"]

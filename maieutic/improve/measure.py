@@ -8,6 +8,7 @@ from typing import Any
 
 from maieutic.evals import evaluate, parse_contender
 from maieutic.evals.agreement import Agreement, agreement
+from maieutic.evals.chance import Chances
 from maieutic.evals.core import OnCell, Row
 from maieutic.evals.items import Figures, grouped
 from maieutic.improve.plan import Plan
@@ -15,7 +16,7 @@ from maieutic.improve.steps import Steps
 from maieutic.improve.version import Version
 from maieutic.settings import Settings
 from maieutic.stats import Interval
-from maieutic.tasks.source import load_tasks
+from maieutic.tasks.guessing import Guessing
 from maieutic.tasks.task import AnswerType
 from maieutic.types import Sampling
 
@@ -27,12 +28,14 @@ GREEDY, SAMPLED = Sampling(temperature=0.0), Sampling(temperature=1.0)
 class Measured:
     """A version on one set. `shares` is how many of a question's samples were right, by its id; questions whose answer
     could not be scored have none. `agreement` tells whether the samples' agreement is a confidence; None for one each.
+    `guessing` is what guessing gets at the questions, None where that can't be told.
     """
 
     greedy: Figures
     sampled: Figures
     shares: dict[str, float]
     agreement: Agreement | None = None
+    guessing: Guessing | None = None
 
     @property
     def accuracy(self) -> Interval | None:
@@ -43,7 +46,8 @@ class Measured:
     def from_json(cls, data: Mapping[str, Any]) -> "Measured":
         found = data.get("agreement")
         agreed = Agreement(Interval(**found["error"]), found["separation"]) if found else None
-        return cls(_figures(data["greedy"]), _figures(data["sampled"]), dict(data["shares"]), agreed)
+        guessed = Guessing(**data["guessing"]) if data.get("guessing") else None
+        return cls(_figures(data["greedy"]), _figures(data["sampled"]), dict(data["shares"]), agreed, guessed)
 
 
 async def measure(
@@ -55,6 +59,7 @@ async def measure(
     async def work() -> dict[str, Any]:
         contender = parse_contender(plan.measured_by)
         found: list[Sequence[Row]] = []
+        chances = Chances()
         for name, sampling, samples in (("greedy", GREEDY, 1), ("sampled", SAMPLED, plan.k)):
             evaluation = await evaluate(
                 plan.sets,
@@ -67,11 +72,12 @@ async def measure(
                 settings=settings,
                 on_cell=on_cell,
                 stop=steps.stop,
+                chances=chances,
             )
             steps.go_on(evaluation.stopped)
             found.append(evaluation.rows)
         greedy, sampled = ({row.cell.tasks: row for row in rows} for rows in found)
-        told = {set_: await asyncio.to_thread(_of, sampled[set_]) for set_ in plan.sets}
+        told = {set_: await asyncio.to_thread(_of, sampled[set_], chances) for set_ in plan.sets}
         return {set_: asdict(Measured(greedy[set_].figures, *told[set_])) for set_ in plan.sets}
 
     await steps.once(folder / MARK, f"measure version {version.number}", work)
@@ -88,11 +94,11 @@ def _folder(number: int, steps: Steps) -> Path:
     return steps.out / "versions" / f"{number:02}"
 
 
-def _of(row: Row) -> tuple[Figures, dict[str, float], Agreement | None]:
+def _of(row: Row, chances: Chances) -> tuple[Figures, dict[str, float], Agreement | None, Guessing | None]:
     groups = grouped(attempt for attempt in row.attempts if attempt.outcome is not None)
     shares = {task: sum(a.right for a in group) / len(group) for task, group in groups.items()}
-    types: dict[str, AnswerType] = {task.id: task.answer_type for task in load_tasks(row.cell.tasks).tasks}
-    return row.figures, shares, agreement(row.attempts, types)
+    types: dict[str, AnswerType] = {task.id: task.answer_type for task in chances.tasks(row.cell.tasks).values()}
+    return row.figures, shares, agreement(row.attempts, types), row.guessing
 
 
 def _figures(data: Mapping[str, Any]) -> Figures:

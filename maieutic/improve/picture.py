@@ -1,4 +1,5 @@
-"""A picture of a loop: accuracy on every set by version, with intervals; what was rolled back stands hollow."""
+"""A picture of a loop: accuracy on every set by version, with intervals; what was rolled back stands hollow. Dotted
+lines are what guessing gets."""
 
 from pathlib import Path
 
@@ -21,6 +22,10 @@ def draw(done: Improvement, path: Path) -> None:
     for place, (title, sets) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(1, 2, place)
         for colour, source in enumerate(sets):
+            guessed = found[0][1][source].guessing if found else None
+            if guessed is not None and guessed.matters and guessed.best is not None:
+                line = f"guessing, {sources.label(source)}"
+                axes.axhline(100 * guessed.best, color=f"C{colour}", linestyle=":", linewidth=1, label=line)
             for x, (label, measured) in enumerate(found):
                 accuracy = measured[source].accuracy
                 if accuracy is None:

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from maieutic.evals.report import GUESSING, beside_accuracy, told
 from maieutic.improve import sources
 from maieutic.improve.core import Improvement, Round
 from maieutic.improve.measure import Measured
 from maieutic.stats import Interval
+from maieutic.tasks.guessing import skill
 
 Versions = Sequence[tuple[str, dict[str, Measured]]]
 
@@ -32,6 +34,8 @@ def markdown(done: Improvement, command: str) -> str:
         "how good it is.",
         "",
     ]
+    if _guessed(found):
+        parts += [f"{GUESSING} It is told for pass@1; k guesses get more.", ""]
     return "\n".join(parts)
 
 
@@ -70,21 +74,30 @@ def kind(done: Improvement, source: str) -> str:
     return f"source {done.plan.held.index(source) + 1}"
 
 
+def _guessed(found: Versions) -> bool:
+    return any(told(one.guessing) for _, measured in found for one in measured.values())
+
+
 def _accuracy(done: Improvement, found: Versions) -> list[str]:
-    k = done.plan.k
-    head = f"| version | set | | n | greedy | pass@1 | pass@{k} | tokens | calibration error |"
-    lines = [head, "|---|---|---|---|---|---|---|---|---|"]
+    guessed = _guessed(found)
+    head = ["version", "set", "", "n", "greedy", "pass@1", *(["guessing", "above chance"] if guessed else [])]
+    head += [f"pass@{done.plan.k}", "tokens", "calibration error"]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for label, measured in found:
         for source, one in measured.items():
             cells = [label, f"`{sources.label(source)}`", kind(done, source), f"{one.sampled.n} × {one.sampled.k}"]
-            shares = (one.greedy.accuracy, one.sampled.accuracy, one.sampled.pass_at)
-            cells += ["not scored" if share is None else share.percent() for share in shares]
-            cells += [f"{one.sampled.tokens:,.0f}", _error(one)]
+            cells += [_share(one.greedy.accuracy), _share(one.accuracy)]
+            cells += beside_accuracy(one.accuracy, one.guessing) if guessed else []
+            cells += [_share(one.sampled.pass_at), f"{one.sampled.tokens:,.0f}", _error(one)]
             lines.append(f"| {' | '.join(cells)} |")
     if done.plan.older:
         told = [(label, worst(done, measured)) for label, measured in found]
         lines += ["", "Worst accuracy on older sets: " + "; ".join(_worst(label, one) for label, one in told) + "."]
     return lines
+
+
+def _share(found: Interval | None) -> str:
+    return "not scored" if found is None else found.percent()
 
 
 def _error(measured: Measured) -> str:
@@ -95,7 +108,7 @@ def _error(measured: Measured) -> str:
 
 
 def _worst(label: str, found: Interval | None) -> str:
-    return f"version {label} {'not scored' if found is None else found.percent()}"
+    return f"version {label} {_share(found)}"
 
 
 def _round(done: Improvement, one: Round) -> list[str]:
@@ -152,7 +165,10 @@ def _trained(facts: dict[str, Any]) -> str:
 
 def _figures(measured: dict[str, Measured]) -> dict[str, Any]:
     return {
-        source: {name: value for name, value in asdict(one).items() if name != "shares"}
+        source: {
+            **{name: value for name, value in asdict(one).items() if name != "shares"},
+            "above_chance": _json(skill(one.accuracy, one.guessing)),
+        }
         for source, one in measured.items()
     }
 

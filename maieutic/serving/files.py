@@ -9,13 +9,14 @@ from pathlib import Path
 _BLOB = re.compile(r"[0-9a-f]{64}")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the new one, whatever happens between."""
+def write_whole(path: Path, text: str | Iterable[str]) -> None:
+    """Write a text file, also from its lines as they come, so that a reader sees the old one or the new one, whatever
+    happens between."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

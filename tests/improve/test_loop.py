@@ -41,6 +41,20 @@ async def test_only_right_runs_become_rows_and_the_report_says_what_became_of_th
     assert len(here.trainer.rows[0]) == 4 and "32 wrong" in markdown(done, "command")
 
 
+async def test_what_guessing_gets_stands_beside_pass_at_1(world: Make) -> None:
+    """16 of 20 questions have the answer 8: a model that always says it shows nothing."""
+    here = world(EIGHT)
+    done = await here.run(here.plan(older=(here.tasks("other", seven=1, eight=1, nine=1),)))
+    told = markdown(done, "command")
+    assert "| pass@1 | guessing | above chance |" in told and "k guesses get more" in told
+    assert "| constant 80.0 % | 0.0 % [" in told and "| constant 80.0 % | -300.0 % [" in told
+    held, other = as_json(done, "command")["rounds"][0]["after"].values()
+    assert held["guessing"] == {"n": 20, "random": None, "constant": 0.8}
+    assert held["above_chance"]["estimate"] == pytest.approx(0) and other["guessing"]["constant"] == pytest.approx(
+        1 / 3
+    )
+
+
 async def test_a_question_that_is_measured_is_never_trained_on(world: Make) -> None:
     here = world(EIGHT)
     leak = here.tasks("train", seven=4, eight=16)

@@ -4,9 +4,7 @@ import pytest
 
 from maieutic.errors import UnknownName
 from maieutic.tasks.curriculum import Curriculum
-from maieutic.tasks.guessing import above_chance, guessing
 from maieutic.tasks.source import load_tasks
-from maieutic.tasks.task import Task
 
 
 def test_it_steps_up_at_the_threshold_and_ends_at_the_top() -> None:
@@ -50,18 +48,3 @@ def test_what_has_no_levels_is_refused() -> None:
         Curriculum("saturm")
     with pytest.raises(ValueError, match="threshold"):
         Curriculum("saturn", threshold=0)
-
-
-def test_guessing_counts_a_random_and_a_constant_answer() -> None:
-    tasks = [Task(question=str(n), gold="yes", answer_type="boolean", metadata={"chance": 0.5}) for n in range(3)]
-    tasks.append(Task(question="q", gold="no", answer_type="boolean", metadata={"chance": 0.1}))
-    found = guessing(tasks)
-    assert (found.n, found.random, found.constant, found.best) == (4, 0.4, 0.75, 0.75)
-    unknown = guessing([*tasks, Task(question="r", gold="no", answer_type="boolean")])
-    assert unknown.random is None and unknown.best == 0.6
-
-
-def test_accuracy_above_chance() -> None:
-    assert above_chance(0.5, 0.5) == 0 and above_chance(1, 0.5) == 1 and above_chance(0.25, 0.5) == -0.5
-    with pytest.raises(ValueError, match="chance"):
-        above_chance(1, 1)
