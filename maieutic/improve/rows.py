@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ from maieutic.improve.trainer import Trainer
 from maieutic.recipes.export import export
 from maieutic.recipes.mixing import mix_in
 from maieutic.recipes.recipe import describe_recipes
-from maieutic.recipes.storage import beside, remove
+from maieutic.recipes.seen import Seen
+from maieutic.recipes.storage import beside, remove, rows_of
+
+_KINDS = ("ids", "chat")
 
 
 def fits(recipes: Iterable[str], trainer: Trainer) -> None:
@@ -73,49 +78,51 @@ def make_rows(
 
 
 def join(files: Iterable[Path], out: Path) -> int:
-    """All rows of the files that are there, each once, in their order; how many they are."""
-    seen: dict[bytes, None] = {}
-    for file in files:
-        if file.exists():
-            seen.update(dict.fromkeys(file.read_bytes().splitlines()))
+    """All rows of the files that are there, each once, in their order; how many they are. Never all are in memory."""
+    number = 0
     temporary = beside(out)
     try:
-        temporary.write_bytes(b"".join(line + b"\n" for line in seen))
+        with Seen() as seen, temporary.open("wb") as joined:
+            for file in files:
+                for row in rows_of(file):
+                    if seen.add(row):
+                        joined.write(row + b"\n")
+                        number += 1
         os.replace(temporary, out)
     finally:
         remove(temporary)
-    return len(seen)
+    return number
 
 
 def mix(new: Path, old: Path, share: float, out: Path) -> int:
     """The rows of `new` with so large a share of older ones among them, as `out`; how many older ones there are.
 
-    Rows are mixed with their like: those of nothing but token ids, and the others.
+    Rows are mixed with their like: those of nothing but token ids, and the others. Never all are in memory.
     """
-    kinds = {kind: beside(out, kind) for kind in ("ids", "chat", "older")}
+    fresh, older = ({kind: beside(out, f"{age}-{kind}") for kind in _KINDS} for age in ("new", "old"))
+    mixed = beside(out)
     replayed = 0
     try:
-        for kind in ("ids", "chat"):
-            fresh, older = ([line for line in _lines(file) if _kind(line) == kind] for file in (new, old))
-            _write(kinds[kind], fresh)
-            _write(kinds["older"], older)
-            if fresh and older and share:
-                replayed += mix_in(kinds[kind], kinds["older"], share)
-        _write(kinds["older"], [line for kind in ("ids", "chat") for line in _lines(kinds[kind])])
-        os.replace(kinds["older"], out)
+        news, olds = _divide(new, fresh), _divide(old, older)
+        for kind in _KINDS:
+            if news[kind] and olds[kind] and share:
+                replayed += mix_in(fresh[kind], older[kind], share)
+        with mixed.open("wb") as file:
+            file.writelines(row + b"\n" for kind in _KINDS for row in rows_of(fresh[kind]))
+        os.replace(mixed, out)
     finally:
-        for path in kinds.values():
+        for path in (*fresh.values(), *older.values(), mixed):
             remove(path)
     return replayed
 
 
-def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines() if path.exists() else []
-
-
-def _write(path: Path, lines: Iterable[bytes]) -> None:
-    path.write_bytes(b"".join(line + b"\n" for line in lines))
-
-
-def _kind(line: bytes) -> str:
-    return "ids" if "input_ids" in json.loads(line) else "chat"
+def _divide(rows: Path, files: Mapping[str, Path]) -> Counter[str]:
+    """Write the rows of each kind to its file; how many there are of each."""
+    number = Counter[str]()
+    with ExitStack() as stack:
+        opened = {kind: stack.enter_context(path.open("wb")) for kind, path in files.items()}
+        for row in rows_of(rows):
+            kind = "ids" if "input_ids" in json.loads(row) else "chat"
+            opened[kind].write(row + b"\n")
+            number[kind] += 1
+    return number

@@ -16,7 +16,7 @@ from maieutic.errors import UserError
 from maieutic.recipes.groups import chance
 from maieutic.recipes.items import Item, Prompt
 from maieutic.recipes.seen import Seen
-from maieutic.recipes.storage import beside, remove
+from maieutic.recipes.storage import beside, remove, stripped
 
 _OPTIONAL = {"tools", "token_ids", "unfinished"}
 
@@ -57,7 +57,7 @@ def mix_in(new: Path, old: Path, share: float) -> int:
         with new.open("rb") as rows, others.open("rb") as older, mixed.open("wb") as file:
             replayed = _some(older, there, drawn, draw)
             left = drawn
-            for row in _lines(rows):
+            for row in stripped(rows):
                 while draw.random() * (left + number) < left:
                     file.write(next(replayed) + b"\n")
                     left -= 1
@@ -79,13 +79,13 @@ def _others(new: Path, old: Path, out: Path) -> tuple[int, int]:
     with Seen() as seen, out.open("wb") as file:
         first = b""
         with new.open("rb") as rows:
-            for row in _lines(rows):
+            for row in stripped(rows):
                 number += 1
                 first = first or row
                 seen.add(row)
         try:
             with old.open("rb") as rows:
-                for row in _lines(rows):
+                for row in stripped(rows):
                     if not seen.add(row):
                         continue
                     if not there and _columns(row) != _columns(first):
@@ -103,15 +103,11 @@ def _others(new: Path, old: Path, out: Path) -> tuple[int, int]:
 
 def _some(rows: Iterable[bytes], there: int, wanted: int, draw: Random) -> Iterator[bytes]:
     """So many of `there` rows, each set of them as likely as any other, in their order (Knuth's algorithm S)."""
-    for row in _lines(rows):
+    for row in stripped(rows):
         if draw.random() * there < wanted:
             wanted -= 1
             yield row
         there -= 1
-
-
-def _lines(rows: Iterable[bytes]) -> Iterator[bytes]:
-    return (line for row in rows if (line := row.rstrip(b"\r\n")).strip())
 
 
 def _columns(line: bytes) -> list[str] | None:

@@ -5,6 +5,7 @@ Whatever it is, it appears under its name whole or not at all.
 
 import os
 import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,6 +48,17 @@ def store(lines: Path, out: Path, kind: str) -> None:
 
 def rows_in(folder: Path) -> Path:
     return folder / "data" / "train-00000-of-00001.parquet"
+
+
+def rows_of(path: Path) -> Iterator[bytes]:
+    """The lines of a JSONL file, without their ends and without empty ones; none where there is no file."""
+    if path.exists():
+        with path.open("rb") as lines:
+            yield from stripped(lines)
+
+
+def stripped(lines: Iterable[bytes]) -> Iterator[bytes]:
+    return (row for line in lines if (row := line.rstrip(b"\r\n")).strip())
 
 
 def card_of(out: Path, kind: str) -> Path:
