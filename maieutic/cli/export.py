@@ -1,7 +1,6 @@
 """`maieutic export`: traces in, training rows out."""
 
 import json as json_
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,8 +38,6 @@ def export(
 
     settings = parse_settings(set_ or ())
     report = export_rows(dirs, recipe, format, out, settings, kind=kind, tasks=tasks, replay=_replayed(replay))
-    for note in report.notes:
-        print(f"maieutic: {note}", file=sys.stderr)
     print(json_.dumps(as_json(report), ensure_ascii=False) if json else in_words(report))
 
 

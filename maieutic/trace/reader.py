@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,7 +28,7 @@ class TraceReader:
 
     A segment damaged in its middle hides the runs that have lines in it and nothing else: `runs` yields all others
     and then raises, unless `skip_damaged`; `run` raises for a hidden one. `notes` holds one sentence for everything
-    that was dropped or skipped.
+    that was dropped or hidden. What is dropped or skipped is logged as well, once in a process.
     """
 
     def __init__(self, root: Path, skip_damaged: bool = False) -> None:
@@ -45,11 +46,10 @@ class TraceReader:
     def refresh(self) -> None:
         """Take in what was written since the reader was opened."""
         self._index.refresh()
-        notes = [*self._index.notes, *map(str, self._index.damaged.values())]
-        for note in notes:
-            if note not in self.notes:
-                _log.warning("%s", note)
-        self.notes = notes
+        dropped, damaged = self._index.notes, [str(error) for error in self._index.damaged.values()]
+        for note in [*dropped, *(damaged if self._skip_damaged else [])]:  # what is not skipped is raised
+            _warn_once(note)
+        self.notes = [*dropped, *damaged]
 
     def runs(self, **filters: Any) -> Iterator[RunSummary]:
         """Summaries of the runs whose fields equal `filters`, in the order they were begun.
@@ -139,6 +139,12 @@ class _Sealed:
         while self._bytes > _HELD and len(self._held) > 1:
             self._bytes -= len(self._held.pop(next(iter(self._held))))
         return data
+
+
+@cache
+def _warn_once(note: str) -> None:
+    """One command may read a directory several times."""
+    _log.warning("%s", note)
 
 
 def _assemble(run_id: str, lines: list[dict[str, Any]]) -> RunRecord:
