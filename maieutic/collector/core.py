@@ -68,7 +68,7 @@ async def carry_out_counting(
 
 
 class _ServerGone(Exception):
-    """The model's server has not answered for a while."""
+    """The model's server has not answered for a while, or not since the last results."""
 
 
 class _Collection:
@@ -95,7 +95,7 @@ class _Collection:
         self._groups: set[str] = set()
         self._failed: Counter[Key] = Counter()
         self._recovered = 0
-        self._silent = 0
+        self._silent, self._unreached = 0, ""  # failures in a row; what the last said, if it was no refusal of a task
         self._group = job.group()
         self.meter = Meter(len(tasks) * asked.samples)
 
@@ -115,6 +115,8 @@ class _Collection:
             watching = [asyncio.create_task(watch) for watch in (tell_load(self._models(), pace), self._beat())]
             try:
                 ended, what, detail = await self._pool.run(stop), "Interrupted", ""
+                if ended and self._unreached:  # it went so near the end that too few were left to try our patience
+                    raise _ServerGone(self._unreached)
             except _ServerGone as gone:
                 ended, what, detail = False, f"The server of {asked.model} stopped answering", f" ({gone})"
             finally:
@@ -189,7 +191,7 @@ class _Collection:
             self._listen(error)
         else:
             self._ledger.add(row)
-            self._silent = 0
+            self._heard()
             self._pace.took(row.usage.seconds, row.usage.completion_tokens)
         self._agenda.ended(task.id, row)
         self._close_groups()
@@ -204,14 +206,20 @@ class _Collection:
     def _listen(self, error: Exception) -> None:
         """Raise _ServerGone once there have been too many failures in a row that no other task could avoid."""
         if not isinstance(error, ModelError) or not _server_is_gone(error):
-            self._silent = 0
+            self._heard()
             return
         if error.kind == "overloaded" and self._pace.limit > self._pace.low:
             self._pace.refused()
             return
         self._silent += 1
+        said = str(error).rstrip(".")
+        if _is_unreached(error):
+            self._unreached = said
         if self._silent >= PATIENCE:
-            raise _ServerGone(str(error).rstrip("."))
+            raise _ServerGone(said)
+
+    def _heard(self) -> None:
+        self._silent, self._unreached = 0, ""
 
     def _models(self) -> list[Model]:
         return list({id(one.model): one.model for one in self._runner.models.values()}.values())
@@ -231,7 +239,12 @@ class _Collection:
 
 
 def _server_is_gone(error: ModelError) -> bool:
-    return error.kind in ("unreachable", "overloaded") or error.status in (401, 403, 404)
+    return _is_unreached(error) or error.status in (401, 403, 404)
+
+
+def _is_unreached(error: ModelError) -> bool:
+    """Whether it is the server's doing alone; a status may also refuse one task."""
+    return error.kind in ("unreachable", "overloaded")
 
 
 def _run_seed(seed: int, task: str, sample: int) -> int:

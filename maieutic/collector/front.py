@@ -66,7 +66,8 @@ async def collect(
 
     Raises UserError where something can't be done as written, another start differs in what it asks, or the directory
     is in use; TraceError when the disk takes no more. A single run's failure is not raised but counted. A server that
-    stops answering ends the collection early: `stopped` of the report says so.
+    stops answering ends the collection early: `stopped` of the report says so, also where only the last runs failed
+    for it.
     """
     job = Job.of(**{name: value for name, value in locals().items() if name in ARGUMENTS})
     if engine == "asyncio":

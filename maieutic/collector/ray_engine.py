@@ -167,7 +167,7 @@ class _Fleet:
                 raise found.error()
             self._done.append(found)
             self._total.finished(job.shard.index, found[0])
-            if found[0].stopped:
+            if found[0].stopped and found[0].left:  # one whose last runs alone failed says nothing of other shards
                 self._jobs.clear()
 
     async def _ask(self, reference: Any) -> Any:

@@ -62,9 +62,10 @@ class Summary:
 class CollectReport:
     """What a start came to. `summary` is of all results in `out`; `new`, `failed` and `seconds` are of this start.
 
-    `stopped` says in one sentence why it ended before its end, and is None where everything was tried. `problems` are
-    lines of the task file that could not be used, a sentence each. `left_out` attempts were not needed, because their
-    groups ended early; `total` is without them. `divided` says that `out` holds shards, each with files of its own.
+    `stopped` says in one sentence why it ended before its end: that it was interrupted, or that the model's server
+    stopped answering, be it for the last run alone; None otherwise. `problems` are lines of the task file that could
+    not be used, a sentence each. `left_out` attempts were not needed, because their groups ended early; `total` is
+    without them. `divided` says that `out` holds shards, each with files of its own.
     """
 
     out: Path
@@ -80,6 +81,11 @@ class CollectReport:
     stopped: str | None
     left_out: int = 0
     divided: bool = False
+
+    @property
+    def left(self) -> int:
+        """Runs that were not even tried."""
+        return self.total - self.done - self.failed
 
     @property
     def traces(self) -> Path:

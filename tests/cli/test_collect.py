@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
+from tests.support.server import Answer, FakeServer
 
 TASKS = [{"id": f"t{i}", "question": f"What is {i} + {42 - i}?", "gold": "42"} for i in range(4)]
 
@@ -52,6 +53,20 @@ def test_a_role_has_a_model_of_its_own(maieutic: Command, tasks: Path, tmp_path:
     ):
         wrong = maieutic(*command, *(word for name in models for word in ("--model", name)))
         assert wrong.code == 2 and sentence in wrong.err
+
+
+def test_a_server_that_goes_near_the_end_is_no_success(maieutic: Command, tasks: Path, tmp_path: Path) -> None:
+    with FakeServer([*[Answer("Answer: 42")] * 3, Answer("later", status=503)]) as server:
+        profile = tmp_path / "m.yaml"
+        profile.write_text(f"kind: vllm\nmodel: m\nbase_url: {server.url}\nretries: 0\n")
+        command = ["collect", str(tasks), "--model", str(profile), "--out", str(tmp_path / "out"), "--quiet"]
+        ended = maieutic(*command, "--concurrency", "1")
+        assert ended.code == 1 and "3 of 4 runs" in ended.out and "failed: 1 runs" in ended.out
+        last = ended.out.splitlines()[-1]
+        assert "stopped answering after 3 results" in last and "start the same command again to go on." in last
+        server.script = Answer("Answer: 42")
+        ended = maieutic(*command)
+        assert ended.code == 0 and "4 of 4 runs (3 of them before)" in ended.out
 
 
 def test_a_bad_line_is_told_by_its_number_and_the_others_run(maieutic: Command, tasks: Path, tmp_path: Path) -> None:

@@ -161,6 +161,35 @@ async def test_a_server_that_dies_ends_the_collection_with_one_sentence(tmp_path
     assert (await collect(tasks(120), out=tmp_path, model=ScriptedModel(right))).done == 120
 
 
+async def test_one_that_dies_near_the_end_leaves_runs_undone_and_that_is_said(tmp_path: Path) -> None:
+    def script(request: Request) -> str | Exception:
+        return right(request) if question(request) < 27 else DOWN
+
+    report = await collect(tasks(30), out=tmp_path, model=ScriptedModel(script), concurrency=1)
+    assert (report.done, report.failed, report.left) == (27, 3, 0)
+    assert report.stopped == (
+        "The server of scripted stopped answering after 27 results (The server at http://gpu:8000/v1 can't be reached);"
+        " start the same command again to go on."
+    )
+    again = await collect(tasks(30), out=tmp_path, model=ScriptedModel(right))
+    assert (again.done, again.new, again.stopped) == (30, 3, None)
+
+
+@pytest.mark.parametrize(
+    ("failing", "error"),
+    [({3, 4, 5}, DOWN), ({9}, ModelError("It won't say that.", status=403)), ({9}, ModelError("Too long."))],
+    ids=["it answered again", "it refused one task", "one task failed"],
+)
+async def test_failures_that_are_not_of_a_server_that_went_are_counted(
+    failing: set[int], error: ModelError, tmp_path: Path
+) -> None:
+    def script(request: Request) -> str | Exception:
+        return error if question(request) in failing else right(request)
+
+    report = await collect(tasks(10), out=tmp_path, model=ScriptedModel(script), concurrency=1)
+    assert (report.done, report.failed, report.stopped) == (10 - len(failing), len(failing), None)
+
+
 async def test_failures_that_other_tasks_avoid_do_not_end_it(tmp_path: Path) -> None:
     model = ScriptedModel(ModelError("The prompt is too long.", status=400))
     report = await collect(tasks(60), out=tmp_path, model=model)
