@@ -4,6 +4,7 @@ Skipped where Ray is not installed (`pip install 'maieutic[ray]'`).
 """
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from maieutic.collector import Progress, collect
 from maieutic.collector.pace import share
 from maieutic.errors import UnknownName, UserError
 from maieutic.tasks.task import Task
+from maieutic.trace.reader import TraceReader
 from tests.support.collected import each_done_once
 from tests.support.server import Answer, FakeServer
 
@@ -89,6 +91,30 @@ def kill_one(turn: int) -> bool:
     except (ray.exceptions.RayError, ValueError, ProcessLookupError):
         return False
     return True
+
+
+async def test_roles_have_models_of_their_own(tmp_path: Path) -> None:
+    fine = Answer("Each step is right.\n\nFirst wrong step: none")
+    with FakeServer(right) as one, FakeServer(fine, models=["c"]) as two:
+        options: dict[str, Any] = {"out": tmp_path, "graph": "critique", "model": f"vllm/m@{one.url}", "concurrency": 8}
+        options |= {"engine": "ray", "actors": 2}
+        critic = f"vllm/c@{two.url}"
+        with pytest.raises(UserError, match="critik"):
+            await collect(tasks(24), models={"critik": critic}, **options)
+        report = await collect(tasks(24), models={"critic": critic}, **options)
+        assert {body["model"] for body in one.requests} == {"m"}
+        assert {body["model"] for body in two.requests} == {"c"} and len(two.requests) >= 24
+        again = await collect(tasks(24), models={"critic": critic}, **options)
+        with pytest.raises(UserError, match="models critic="):
+            await collect(tasks(24), **options)
+    assert (report.done, report.failed, report.stopped, again.new) == (24, 0, None, 0)
+    manifests = [json.loads(path.read_text()) for path in tmp_path.glob("shard-*/collect.json")]
+    assert manifests and {tuple(one["models"]) for one in manifests} == {("critic",)}
+    asked = {(False, manifests[0]["model"]), (True, manifests[0]["models"]["critic"])}
+    rows = each_done_once(tmp_path, keys(24))
+    with TraceReader(tmp_path) as reader:
+        for row in rows:
+            assert {(call.role == "critic", call.model) for call in reader.run(row.run_id).calls} == asked
 
 
 async def test_a_stop_ends_all_actors_and_another_start_goes_on(tmp_path: Path) -> None:
