@@ -170,6 +170,7 @@ class Bench:
         """A profile of the server as a file: its answers are of one length, so nothing may end one earlier."""
         path = self.folder / "profile.yaml"
         text = f"kind: vllm\nmodel: {self.server.model}\nbase_url: {self.server.url}\nloop_guard: false\n"
+        text += "timeouts: {idle: 15}\n"  # aiohttp's own choice, and so the bare client's
         path.write_text(
             f"{text}sampling: {{temperature: 1.0, max_tokens: {self._longest()}, extra: {self._extra()}}}\n"
         )

@@ -43,13 +43,16 @@ class Timeouts(Strict):
     """Seconds for each phase of a call; null means no limit.
 
     `first_byte` runs from the request to the response's first byte (without streaming that is the whole generation),
-    `between` from one received chunk to the next, `total` over the whole call with its retries.
+    `between` from one received chunk to the next, `total` over the whole call with its retries. `idle` is how long a
+    connection is kept that no call uses: less than the server keeps it (5 s on uvicorn, which vLLM is built on), so
+    that it isn't closed at the moment in which it is used again.
     """
 
     connect: float | None = Field(default=10.0, gt=0)
     first_byte: float | None = Field(default=600.0, gt=0)
     between: float | None = Field(default=120.0, gt=0)
     total: float | None = Field(default=None, gt=0)
+    idle: float = Field(default=3.0, gt=0)
 
 
 class Price(Strict):

@@ -16,6 +16,7 @@ PLUGIN = Path(__file__).parent / "plugin"
 PROCESSOR = "maieutic_logits"
 KEY_ENV = "VLLM_API_KEY"
 SPACE_ENV = "VLLM_CPU_KVCACHE_SPACE"
+KEEP_ALIVE = 300  # seconds that an idle connection is kept
 
 # The KV cache of a CPU server. vLLM's own choice is a share of the whole machine's memory.
 KV_BYTES = 4 * 2**30
@@ -93,7 +94,7 @@ def environment(launch: Launch, vllm: Vllm, env: Mapping[str, str]) -> dict[str,
     # in the environment, which the flag has already, would win over what the user added.
     made = {k: v for k, v in env.items() if k not in ("PYTHONDONTWRITEBYTECODE", SPACE_ENV)}
     made["PATH"] = f"{vllm.path.parent}:{env.get('PATH', '')}"
-    made |= {"VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "300", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_COLOR": "0"}
+    made |= {"VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(KEEP_ALIVE), "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_COLOR": "0"}
     made |= {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
     if launch.checkpoint.local:
         made["HF_HUB_OFFLINE"] = "1"

@@ -7,6 +7,7 @@ import yaml
 
 from maieutic.errors import UserError
 from maieutic.serving.checkpoint import IN_BOX
+from maieutic.serving.command import KEEP_ALIVE
 from maieutic.serving.files import write_whole
 from maieutic.serving.records import Record, Servers
 
@@ -23,6 +24,7 @@ def write_profile(servers: Servers, record: Record, name: str, description: str,
     """Write the profile `name` for what this server serves under that name."""
     fields: dict[str, Any] = {"kind": "vllm", "description": description, "model": name, "base_url": record.url}
     fields |= {"weights": weights, "template": record.template, "api_key_env": record.key_env}
+    fields["timeouts"] = {"idle": KEEP_ALIVE - 60}
     if record.model == IN_BOX:
         fields |= _as_in_box()
     text = yaml.safe_dump({k: v for k, v in fields.items() if v is not None}, sort_keys=False, allow_unicode=True)

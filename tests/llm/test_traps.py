@@ -12,7 +12,6 @@ from maieutic.collector import collect, read_results
 from maieutic.errors import ModelError
 from maieutic.llm.profile import Profile
 from maieutic.llm.server.client import OpenAICompatibleModel
-from maieutic.llm.server.net import KEEPALIVE_SECONDS
 from maieutic.tasks.task import Task
 from maieutic.types import Delta, Request
 from tests.support.raw_server import ANSWER, Handler, RawServer, chunked, read_request, response
@@ -78,7 +77,7 @@ async def test_an_idle_connection_that_was_closed_a_while_ago_is_not_used() -> N
 
 @pytest.mark.slow
 async def test_the_client_gives_a_connection_up_before_a_server_does_after_five_seconds() -> None:
-    assert KEEPALIVE_SECONDS < 5.0
+    assert Profile(kind="vllm").timeouts.idle < 5.0
     naps = Naps()
     with RawServer(impatient(5.0)) as server:
         model = client(server, naps)

@@ -205,6 +205,8 @@ def test_the_environment_is_made_for_vllm(stage: Stage) -> None:
     assert str(4 * 2**30) in stage.servers.get("small").command, "the flag has it"
     assert (env["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"], env["HF_HUB_OFFLINE"]) == ("300", "1")
     assert env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+    profile = find_profile("small", Settings(models_dir=stage.servers.models_dir), {})
+    assert 5 < profile.timeouts.idle < 300, "clients let go of a connection before the server does"
 
 
 def test_starts_of_several_names_at_once_get_ports_of_their_own(stage: Stage) -> None:

@@ -73,9 +73,9 @@ class OpenAICompatibleModel:
         headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
         if api_key:
             headers["authorization"] = f"Bearer {api_key}"
-        connect = profile.timeouts.connect
-        self._http = Connections(url, headers, connect, transport)
-        self._unused = Connections(url, headers, connect, transport, reuse=False)  # none was used before
+        times = profile.timeouts
+        self._http = Connections(url, headers, times.connect, times.idle, transport)
+        self._unused = Connections(url, headers, times.connect, None, transport)  # none was used before
         self._slots = Slots(profile.concurrency)
         self._model = profile.model
         self._unsupported: set[str] = set()

@@ -4,8 +4,10 @@ httpx's client over aiohttp's connections costs more CPU than all else in a call
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Protocol
+import sys
+import types
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from typing import Any, Protocol
 
 import aiohttp
 import httpx
@@ -44,8 +46,8 @@ class Client(Protocol):
 class Connections:
     """The connections to one server, as many as there are calls under way; made anew in a new event loop.
 
-    `connect` bounds name look-up and connecting together, in seconds. With `reuse` False every request gets a
-    connection of its own. HTTP(S)_PROXY and NO_PROXY are honoured.
+    `connect` bounds name look-up and connecting together, in seconds; `idle` is how many a connection is kept without a
+    call, where None gives every request a connection of its own. HTTP(S)_PROXY and NO_PROXY are honoured.
     """
 
     def __init__(
@@ -53,14 +55,14 @@ class Connections:
         url: httpx.URL,
         headers: dict[str, str],
         connect: float | None,
+        idle: float | None,
         transport: TransportFactory | None = None,
-        reuse: bool = True,
     ) -> None:
         self._url = url
         self._headers = headers
         self._connect = connect
+        self._idle = idle
         self._transport = transport
-        self._reuse = reuse
         self._tls = None if transport else tls_for(url)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Client | None = None
@@ -90,7 +92,8 @@ class Connections:
         proxy = proxy_for(self._url)
         return _AiohttpClient(
             aiohttp.ClientSession(
-                connector=connector(self._tls, self._reuse),
+                connector=connector(self._tls, self._idle),
+                request_class=_Request,
                 headers=self._headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(connect=self._connect, sock_connect=self._connect),
@@ -102,6 +105,39 @@ class Connections:
 def _with_key(proxy: httpx.Proxy) -> str:
     name, password = proxy.auth or (None, None)
     return str(proxy.url.copy_with(username=name, password=password))
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request whose body is written as it is sent.
+
+    Python 3.11 begins a task only after whatever is ready by then, and aiohttp writes a body in a task of its own: of
+    many calls made at once the first would go out when the last is prepared. From Python 3.12 on aiohttp does this
+    itself.
+    """
+
+    if sys.version_info < (3, 12):
+
+        def write_bytes(self, *args: Any, **options: Any) -> Any:
+            work = super().write_bytes(*args, **options)
+            try:
+                waits_for = work.send(None)
+            except StopIteration:
+                return _done()
+            return _rest(work, waits_for)
+
+
+async def _done() -> None:
+    """There is nothing left to do."""
+
+
+@types.coroutine
+def _rest(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """What is left of `work`, which has been begun and waits: a large body that the server is slow to take."""
+    try:
+        yield waits_for
+    except BaseException as error:
+        work.throw(error)
+    yield from work
 
 
 class _AiohttpClient:

@@ -18,8 +18,6 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-# Servers built on uvicorn close an idle connection after 5 s: a connection is given up before that.
-KEEPALIVE_SECONDS = 3.0
 LONGEST_WAIT = 60.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -62,18 +60,19 @@ def tls_for(url: httpx.URL) -> ssl.SSLContext | None:
     return httpx.create_ssl_context() if url.scheme == "https" else None
 
 
-def connector(context: ssl.SSLContext | None, reuse: bool = True) -> aiohttp.TCPConnector:
-    """A pool without a limit on connections. With `reuse` False every request gets a connection of its own."""
-    kept = KEEPALIVE_SECONDS if reuse else None
-    return aiohttp.TCPConnector(limit=0, keepalive_timeout=kept, force_close=not reuse, ssl=context or True)
+def connector(context: ssl.SSLContext | None, idle: float | None) -> aiohttp.TCPConnector:
+    """A pool without a limit on connections, which are kept for `idle` seconds without a call; with None every request
+    gets a connection of its own."""
+    return aiohttp.TCPConnector(limit=0, keepalive_timeout=idle, force_close=idle is None, ssl=context or True)
 
 
-def aiohttp_transport(url: httpx.URL) -> httpx.AsyncBaseTransport:
-    """An httpx transport over aiohttp's pool for this URL's server; honours HTTP(S)_PROXY and NO_PROXY."""
+def aiohttp_transport(url: httpx.URL, idle: float = 3.0) -> httpx.AsyncBaseTransport:
+    """An httpx transport over aiohttp's pool for this URL's server; honours HTTP(S)_PROXY and NO_PROXY. A connection is
+    kept for `idle` seconds without a call."""
     context = tls_for(url)
 
     def session() -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(connector=connector(context), cookie_jar=aiohttp.DummyCookieJar())
+        return aiohttp.ClientSession(connector=connector(context, idle), cookie_jar=aiohttp.DummyCookieJar())
 
     # The proxy is found once: aiohttp's own look-up goes through a thread on every request.
     return AiohttpTransport(verify=context or False, client=session, proxy=proxy_for(url))
