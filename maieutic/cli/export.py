@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def export(
-    dirs: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Directories of traces, or of collections.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the rows go.")],
+    dirs: Annotated[list[str], typer.Argument(metavar="DIR|URL…", help="Directories of traces, or of collections.")],
+    out: Annotated[str, typer.Option(metavar="FILE|URL", help="Where the rows go.")],
     recipe: Annotated[str, typer.Option(metavar="NAME", help="Which runs become rows.")] = "solved",
     format: Annotated[str, typer.Option(metavar="NAME", help="What a row looks like.")] = "trl-sft",
     kind: Annotated[
@@ -57,8 +57,8 @@ def _replayed(given: str | None) -> tuple[Path, float] | None:
 def as_json(report: "ExportReport") -> dict[str, Any]:
     """The object that `--json` prints."""
     return {
-        "out": str(report.out),
-        "card": str(report.card),
+        "out": report.place(report.out),
+        "card": report.place(report.card),
         "rows": report.rows,
         "duplicates": report.duplicates,
         "runs": {"seen": report.tally.seen, "kept": report.tally.kept, "dropped": dict(report.tally.dropped)},
@@ -72,10 +72,10 @@ def in_words(report: "ExportReport") -> str:
     tally = report.tally
     dropped = ", ".join(f"{number} {reason}" for reason, number in tally.dropped.most_common())
     lines = [
-        f"{report.rows} rows in {report.out}"
+        f"{report.rows} rows in {report.place(report.out)}"
         + (f" ({report.duplicates} duplicates left out)" * bool(report.duplicates)),
         f"{tally.kept} of {tally.seen} runs kept" + (f"; left out: {dropped}" if dropped else ""),
-        f"card: {report.readable_card}",
+        f"card: {report.place(report.readable_card)}",
     ]
     if left := tally.left_out():
         lines.insert(2, f"of the runs kept: {', '.join(left)}")

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from maieutic.collector.remote import Remote, folder_for, is_remote, kept
+from maieutic.collector.remote import Remote, folder_for, kept
 from maieutic.collector.shard import Shard, refuse_mixture, shards_among
+from maieutic.errors import UserError
+from maieutic.url_store import StoreError, UrlStore, is_url
 
 
 @asynccontextmanager
@@ -14,7 +16,7 @@ async def opened(out: str | Path, shard: Shard | None, checkpoint: float) -> Asy
     """The folder to collect into; what is behind a URL is brought before, and kept up to date there every `checkpoint`
     seconds. Raises UserError where `out` was divided into shards otherwise, or can't be had."""
     refuse_mixture(out, await asyncio.to_thread(_names, out), shard)
-    if not is_remote(out):
+    if not is_url(out):
         yield Path(out) / shard.folder if shard else Path(out)
         return
     url, folder = str(out).rstrip("/"), folder_for(str(out))
@@ -35,6 +37,9 @@ def shards_at(out: str | Path, wanted: int) -> int:
 
 
 def _names(out: str | Path) -> set[str]:
-    if is_remote(out):
-        return Remote(str(out), folder_for(str(out))).names()
+    if is_url(out):
+        try:
+            return UrlStore(str(out)).names()
+        except StoreError as error:
+            raise UserError(str(error)) from error
     return {path.name for path in Path(out).iterdir()} if Path(out).is_dir() else set()

@@ -20,12 +20,12 @@ from maieutic.collector.core import OnProgress, carry_out_counting
 from maieutic.collector.job import Job
 from maieutic.collector.pace import pace_of, share
 from maieutic.collector.place import shards_at
-from maieutic.collector.remote import is_remote
 from maieutic.collector.report import CollectReport, Progress, Tally
 from maieutic.collector.shard import Shard
 from maieutic.collector.together import progress_of, progress_together, reports_together
 from maieutic.errors import MaieuticError, MissingExtra, TraceError, UserError
 from maieutic.tasks.task import Task
+from maieutic.url_store import is_url
 
 SHARDS_AN_ACTOR = 4
 AT_ONCE = 2  # shards in one actor
@@ -109,7 +109,7 @@ async def carry_out_on_ray(
         name = f"maieutic-{secrets.token_hex(4)}"
         workers = [_actor(ray, f"{name}-{i}", each) for i in range(min(actors, len(jobs) or 1))]
         totals = {one.shard.index: len(one.source) * job.samples for one in jobs if one.shard}  # type: ignore[arg-type]
-        place = str(out) if is_remote(out) else str(Path(out).absolute())
+        place = str(out) if is_url(out) else str(Path(out).absolute())
         fleet = _Fleet(workers, jobs, place, checkpoint, _Sum(totals, on_progress))
         try:
             done = await fleet.run(stop or asyncio.Event())

@@ -19,17 +19,22 @@ from maieutic.errors import UserError
 from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.items import Item
 from maieutic.recipes.mixing import checked, mix_in
+from maieutic.recipes.places import Place, brought, placed
 from maieutic.recipes.recipe import Candidate, Row, Tally, find_format, find_recipe
 from maieutic.recipes.seen import Seen
 from maieutic.recipes.storage import HUB_HEAD, KINDS, beside, card_of, kind_of, remove, replace, rows_in, store
 from maieutic.trace.payload import dump
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import FORMAT_VERSION
+from maieutic.url_store import is_url
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written, and what became of the runs. `duplicates` are rows left out because they were there already."""
+    """What was written, and what became of the runs. `duplicates` are rows left out because they were there already.
+
+    Where rows went to a URL, it is in `url`; `out` and `card` were here on the way, and are no more.
+    """
 
     out: Path
     card: Path
@@ -37,11 +42,14 @@ class ExportReport:
     duplicates: int
     tally: Tally
     notes: tuple[str, ...]
+    readable_card: Path  # the card as Markdown: beside the file, or the folder's README
+    url: str | None = None
 
-    @property
-    def readable_card(self) -> Path:
-        """The card as Markdown: beside the file, or the folder's README."""
-        return self.out / "README.md" if self.out.is_dir() else self.card.with_suffix(".md")
+    def place(self, path: Path) -> str:
+        """Where `out`, or one of its cards, is to be found: a path, or a URL."""
+        if self.url is None:
+            return str(path)
+        return f"{self.url.rpartition('/')[0]}/{path.relative_to(self.out.parent).as_posix()}"
 
 
 class Sieve(Protocol):
@@ -66,10 +74,11 @@ def export(
 ) -> ExportReport:
     """Write the rows that `recipe` (with its settings) and `format` make of the traces in `dirs` to `out`, and a card.
 
-    `kind` says what `out` is: jsonl, parquet, or hf for a folder as the Hugging Face Hub takes it; by default the
-    ending of `out` decides. `tasks` names where the runs' tasks are from: prompts then have their gold answers and
-    verifiers, which no trace has. `replay` is a file of older rows and the share of all rows that is to be drawn from
-    them, in [0, 1): against forgetting, as GeRe (general texts) and MER (a quarter to a half of old data) mix them in.
+    Both may be URLs that fsspec knows (s3://…): traces are then brought first, and rows sent once they are whole.
+    `kind` says what `out` is: jsonl, parquet, or hf for a folder as the Hugging Face Hub takes it; by default its
+    ending decides. `tasks` names where the runs' tasks are from: prompts then have their gold answers and verifiers,
+    which no trace has. `replay` is a file of older rows and the share of all rows that is to be drawn from them, in
+    [0, 1): against forgetting, as GeRe (general texts) and MER (a quarter to a half of old data) mix them in.
     `sieve` leaves out runs and items; the card counts them.
 
     UnknownName for a recipe or format that is not there, ConfigError for a wrong setting; UserError when no row comes
@@ -80,10 +89,33 @@ def export(
         raise UserError(
             f"{format} is no format of rows but a kind of file: say --as {format}, and the format beside it."
         )
-    select, make_rows = find_recipe(recipe, settings), find_format(format)
-    roots = [Path(root) for root in ([dirs] if isinstance(dirs, Path | str) else dirs)]
-    out, tally = Path(out), Tally()
-    form = kind_of(out, kind)
+    find_recipe(recipe, settings)  # what is wrong with either is said before anything is brought
+    find_format(format)
+    places = [dirs] if isinstance(dirs, Path | str) else dirs
+    names = tuple(str(place if is_url(place) else Path(place)) for place in places)
+    making = _Making(names, recipe, format, settings or {}, kind, tasks, replay, sieve)
+    with placed(out, kind) as place, brought(places) as roots:
+        return _export(roots, place, making)
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """How rows are made: the parameters of `export`, the directories as they were named."""
+
+    dirs: tuple[str, ...]
+    recipe: str
+    format: str
+    settings: Mapping[str, Any]
+    kind: str | None
+    tasks: str | None
+    replay: tuple[Path | str, float] | None
+    sieve: Sieve | None
+
+
+def _export(roots: list[Path], place: Place, making: _Making) -> ExportReport:
+    select, make_rows = find_recipe(making.recipe, making.settings), find_format(making.format)
+    out, tally, sieve, replay = place.path, Tally(), making.sieve, making.replay
+    form = kind_of(out, making.kind)
     temporary = beside(out)
     try:
         with ExitStack() as stack:
@@ -91,24 +123,25 @@ def export(
             file = stack.enter_context(temporary.open("wb"))
             runs = Candidates(readers) if sieve is None else Candidates(readers, partial(sieve.runs, tally=tally))
             items = select(runs, tally)
-            items = checked(items if sieve is None else sieve.items(items, tally), tasks)
+            items = checked(items if sieve is None else sieve.items(items, tally), making.tasks)
             rows, duplicates = _write(make_rows(items, tally), file)
             notes = tuple(note for reader in readers for note in reader.notes)
         if rows == 0:
-            raise UserError(_why_empty(roots, recipe, format, tally))
+            raise UserError(_why_empty(making, tally))
         if replay is not None:
             tally.counts["replayed_rows"] = mix_in(temporary, Path(replay[0]), replay[1])
             rows += tally.counts["replayed_rows"]
         store(temporary, out, form)
     except OSError as error:
-        raise UserError(f"Rows can't be written to {out} ({error.strerror}): give another file.") from error
+        raise UserError(
+            f"Rows can't be written to {place.url or out} ({error.strerror}): give another file."
+        ) from error
     finally:
         remove(temporary)
-    report = ExportReport(out, card_of(out, form), rows, duplicates, tally, notes)
-    extra = [] if kind is None else ["--as", kind]
-    extra += [] if tasks is None else ["--tasks", tasks]
-    extra += [] if replay is None else ["--replay", f"{replay[0]}:{replay[1]:g}"]
-    _write_cards(report, roots, recipe, format, settings or {}, extra)
+    card = card_of(out, form)
+    readable = out / "README.md" if out.is_dir() else card.with_suffix(".md")
+    report = ExportReport(out, card, rows, duplicates, tally, notes, readable, place.url)
+    _write_cards(report, making)
     return report
 
 
@@ -128,32 +161,26 @@ def _write(rows: Iterable[Row], file: BinaryIO) -> tuple[int, int]:
     return number, duplicates
 
 
-def _why_empty(dirs: list[Path], recipe: str, format: str, tally: Tally) -> str:
-    places = ", ".join(map(str, dirs))
+def _why_empty(making: _Making, tally: Tally) -> str:
+    recipe, places = making.recipe, ", ".join(making.dirs)
     if tally.seen == 0:
         return f"There are no runs in {places}: nothing was exported."
     reasons = ", ".join(f"{number} {reason}" for reason, number in tally.dropped.most_common())
     if tally.kept:
         reasons = f"{reasons}; {tally.kept} kept without a row".removeprefix("; ")
         if left := tally.left_out():
-            reasons += f", {', '.join(left)} of {format}"
+            reasons += f", {', '.join(left)} of {making.format}"
     if asks := tally.counts["asks_left_out"]:
         return f"The recipe {recipe} has to ask {asks} things first: maieutic teach --recipe {recipe} does it."
     return f"The recipe {recipe} takes none of the {tally.seen} runs in {places} ({reasons}): no file was written."
 
 
-def _write_cards(
-    report: ExportReport, dirs: list[Path], recipe: str, format: str, settings: Mapping[str, Any], extra: list[str]
-) -> None:
+def _write_cards(report: ExportReport, making: _Making) -> None:
     tally = report.tally
-    command = ["maieutic", "export", *map(str, dirs), "--recipe", recipe, "--format", format, "--out", str(report.out)]
-    for key, value in settings.items():
-        command += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
-    command += extra
     card = {
-        "recipe": recipe,
-        "format": format,
-        "command": shlex.join(command),
+        "recipe": making.recipe,
+        "format": making.format,
+        "command": _command(report, making),
         "trace_format": FORMAT_VERSION,
         "runs_seen": tally.seen,
         "runs_kept": tally.kept,
@@ -169,6 +196,17 @@ def _write_cards(
     lines = [f"# {report.out.name}", "", f"    {card['command']}", "", "| | |", "|-|-|"]
     lines += [f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in card.items() if name != "command"]
     replace(report.readable_card, HUB_HEAD * report.out.is_dir() + "\n".join(lines) + "\n")
+
+
+def _command(report: ExportReport, making: _Making) -> str:
+    command = ["maieutic", "export", *making.dirs, "--recipe", making.recipe, "--format", making.format]
+    command += ["--out", report.place(report.out)]
+    for key, value in making.settings.items():
+        command += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    command += [] if making.kind is None else ["--as", making.kind]
+    command += [] if making.tasks is None else ["--tasks", making.tasks]
+    command += [] if making.replay is None else ["--replay", f"{making.replay[0]}:{making.replay[1]:g}"]
+    return shlex.join(command)
 
 
 def _digest(out: Path) -> str:

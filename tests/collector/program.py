@@ -1,4 +1,4 @@
-"""Collects slowly, for tests that kill it: `python program.py OUT TASKS`; prints what it reports done."""
+"""Collects slowly, for tests that kill it: `python program.py OUT TASKS [CHECKPOINT]`; prints what it reports done."""
 
 import asyncio
 import random
@@ -21,9 +21,16 @@ def report(progress: Progress) -> None:
 
 async def main() -> None:
     tasks = [Task(id=f"task-{i}", question=f"Question {i}?", gold="1") for i in range(int(sys.argv[2]))]
+    checkpoint = float(sys.argv[3]) if len(sys.argv) > 3 else 60.0
     async with stop_on_signals() as stop:
         done = await collect(
-            tasks, out=sys.argv[1], model=ScriptedModel(answer), concurrency=4, on_progress=report, stop=stop
+            tasks,
+            out=sys.argv[1],
+            model=ScriptedModel(answer),
+            concurrency=4,
+            on_progress=report,
+            stop=stop,
+            checkpoint=checkpoint,
         )
     print(done.stopped or "finished")
 
