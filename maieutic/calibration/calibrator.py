@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from maieutic.errors import ConfigError, UserError
+from maieutic.serving.files import write_whole
 
 Method = Literal["verbal", "p_true", "agreement", "min_logprob", "mean_logprob"]
 """How a confidence was had: asked in words, read from the probability of "true", the share of votes, or the least or
@@ -82,8 +83,10 @@ class Calibrator(BaseModel):
     def save(self, path: str | Path) -> None:
         """Raises UserError where the file can't be written."""
         path = Path(path).expanduser()
+        if not path.parent.is_dir():
+            raise UserError(f"{path} can't be written to (there is no such directory): give another file.")
         try:
-            path.write_text(json.dumps(self.model_dump(), indent=1) + "\n", encoding="utf-8")
+            write_whole(path, json.dumps(self.model_dump(), indent=1) + "\n")
         except OSError as error:
             raise UserError(f"{path} can't be written to ({error.strerror}): give another file.") from error
 

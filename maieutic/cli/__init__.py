@@ -1,5 +1,6 @@
 """The `maieutic` command. Only the standard library and typer are loaded before a command needs more."""
 
+import errno
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -27,6 +28,17 @@ from maieutic.cli.teach import teach
 from maieutic.cli.tools import tools_app
 from maieutic.cli.trace import trace_app
 from maieutic.errors import MaieuticError, UserError
+
+_RIGHT, _ROOM, _PLACE = "Give yourself the right to it", "Make room on the disk", "Give another place"
+_YOURS = {  # what a person can do about an error of the system
+    errno.EACCES: _RIGHT,
+    errno.EPERM: _RIGHT,
+    errno.EROFS: _PLACE,
+    errno.ENOTDIR: _PLACE,
+    errno.EISDIR: _PLACE,
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+}
 
 app = typer.Typer(
     name="maieutic",
@@ -95,6 +107,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(_usage(error), WRONG_REQUEST)
     except BrokenPipeError:
         os._exit(0)  # the reader of a pipe has seen enough; flushing what is left would only fail again
+    except OSError as error:
+        if os.environ.get("MAIEUTIC_DEBUG"):
+            raise
+        _fail(_refused(error), WRONG_REQUEST if error.errno in _YOURS else FAILED)
     except Exception as error:
         if os.environ.get("MAIEUTIC_DEBUG"):
             raise
@@ -106,6 +122,14 @@ def _usage(error: typer.TyperException) -> str:
     message = getattr(error, "format_message", error.__str__)()
     context = getattr(error, "ctx", None)
     return f"{message} See {context.command_path if context else 'maieutic'} --help."
+
+
+def _refused(error: OSError) -> str:
+    """What the system refused, and what to do; for files that no command has a better sentence about."""
+    if error.errno not in _YOURS:
+        return f"{type(error).__name__}: {error} (set MAIEUTIC_DEBUG=1 to see where)."
+    where = f"{error.filename} can't be used: " if error.filename else ""
+    return f"{where}{error.strerror}. {_YOURS[error.errno]}, then start the same command again."
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

@@ -18,6 +18,7 @@ from maieutic.evals import Evaluation, evaluate, parse_contender
 from maieutic.evals.picture import draw
 from maieutic.evals.plan import Cell
 from maieutic.evals.report import as_json, markdown
+from maieutic.serving.files import write_whole
 from maieutic.settings import load_settings
 from maieutic.terminal.roles import parse_models
 
@@ -45,8 +46,8 @@ def run_evaluation(wanted: Wanted, printed: bool, quiet: bool) -> int:
     evaluation, interrupted = asyncio.run(_evaluate(wanted, quiet))
     command = _command(wanted)
     text = markdown(evaluation, command, pairs)
-    (wanted.out / "report.md").write_text(text, encoding="utf-8")
-    (wanted.out / "report.json").write_text(json.dumps(as_json(evaluation, command), indent=1) + "\n", "utf-8")
+    write_whole(wanted.out / "report.md", text)
+    write_whole(wanted.out / "report.json", json.dumps(as_json(evaluation, command), indent=1) + "\n")
     try:
         draw(evaluation.rows, wanted.out / "pareto.png")
     except MissingExtra as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from maieutic.cli.codes import FAILED, INTERRUPTED, WRONG_REQUEST
 from maieutic.errors import UserError
+from maieutic.serving.files import write_whole
 from maieutic.tasks.source import load_tasks
 from maieutic.tasks.task import Task
 
@@ -25,8 +26,8 @@ def first_tasks(source: str, limit: int | None) -> tuple[list[Task], int]:
 def tell(out: Path, name: str, text: str, fields: dict[str, Any], *, as_json: bool) -> None:
     """Write `name`.md and `name`.json into `out`, and print one of them."""
     printed = json.dumps(fields, ensure_ascii=False)
-    (out / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-    (out / f"{name}.json").write_text(printed + "\n", encoding="utf-8")
+    write_whole(out / f"{name}.md", text + "\n")
+    write_whole(out / f"{name}.json", printed + "\n")
     print(printed if as_json else text)
 
 

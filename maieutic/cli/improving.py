@@ -18,6 +18,7 @@ from maieutic.improve.plan import Plan
 from maieutic.improve.report import as_json, markdown
 from maieutic.improve.trainer import make_trainer
 from maieutic.improve.version import find_shelf
+from maieutic.serving.files import write_whole
 from maieutic.settings import load_settings
 
 HARDEST = 32
@@ -51,8 +52,8 @@ def run_improvement(wanted: Wanted, printed: bool, quiet: bool) -> int:
     done, interrupted = asyncio.run(_improve(wanted, quiet))
     command = _command(wanted)
     text = markdown(done, command)
-    (wanted.out / "report.md").write_text(text, encoding="utf-8")
-    (wanted.out / "report.json").write_text(json.dumps(as_json(done, command), indent=1) + "\n", encoding="utf-8")
+    write_whole(wanted.out / "report.md", text)
+    write_whole(wanted.out / "report.json", json.dumps(as_json(done, command), indent=1) + "\n")
     try:
         draw(done, wanted.out / "accuracy.png")
     except MissingExtra as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from maieutic.cli.options import Json
-from maieutic.errors import UserError
+from maieutic.errors import TraceError, UserError
 
 if TYPE_CHECKING:
     from maieutic.trace.reader import TraceReader
@@ -36,17 +36,18 @@ def list_(
 ) -> None:
     """List recorded runs, newest last."""
     with _reader(traces) as reader:
-        runs = list(reader.runs())
+        runs, hidden = _runs(reader)
         shown = runs[-limit:] if limit > 0 else runs
         if json:
             print(json_.dumps([asdict(run) for run in shown], ensure_ascii=False))
-            return
-        for run in shown:
+        for run in shown if not json else ():
             print(_line(run))
-        if len(shown) < len(runs):
+        if not json and len(shown) < len(runs):
             print(f"the newest {len(shown)} of {len(runs)} runs in {reader.root}")
-        elif not runs:
+        elif not json and not runs and hidden is None:
             print(f"There are no runs in {reader.root} yet.")
+    if hidden is not None:
+        raise hidden
 
 
 @trace_app.command()
@@ -74,10 +75,24 @@ def _reader(traces: Path | None) -> "TraceReader":
     return TraceReader(traces if traces is not None else load_settings().traces_dir)
 
 
+def _runs(reader: "TraceReader") -> tuple[list["RunSummary"], TraceError | None]:
+    """All runs that can be read, and what hides the others."""
+    runs: list[RunSummary] = []
+    try:
+        for run in reader.runs():
+            runs.append(run)
+    except TraceError as error:
+        return runs, error
+    return runs, None
+
+
 def _find(reader: "TraceReader", run_id: str) -> str:
-    """The id that `run_id` abbreviates."""
-    ids = [run.run_id for run in reader.runs()]
+    """The id that `run_id` abbreviates. Where some runs can't be read, it may be one of them: TraceError."""
+    runs, hidden = _runs(reader)
+    ids = [run.run_id for run in runs]
     found = [known for known in ids if known.startswith(run_id) or known.endswith(run_id)]
+    if not found and hidden is not None:
+        raise hidden
     if run_id in ids or not found:
         return run_id
     if len(found) > 1:

@@ -103,8 +103,9 @@ class _Collection:
         """Do what is left; the sentence that says why it ended early, or None."""
         self._ledger = Ledger(self._out, self._report)
         self._look_back()
+        recovered = await asyncio.to_thread(self._recover)
         async with self._ledger.writing():
-            for row in await asyncio.to_thread(self._recover):
+            for row in recovered:
                 self._note(row)
                 self._ledger.add(row)
             asked = self._asked

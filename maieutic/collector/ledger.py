@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from maieutic.collector.rows import FailureRow, GroupRow, ResultRow
 from maieutic.collector.shard import shards_in
-from maieutic.errors import TraceError
+from maieutic.errors import TraceError, UserError
 
 RESULTS, FAILURES, GROUPS = "results.jsonl", "failures.jsonl", "groups.jsonl"
 LATEST = 0.030  # seconds a line waits for company
@@ -28,7 +28,7 @@ R = TypeVar("R", ResultRow, FailureRow, GroupRow)
 def read_results(out: Path) -> Iterator[ResultRow]:
     """The finished runs of a collection, or of all shards of one, in the order of their writing.
 
-    TraceError for a line that is damaged; a torn last line is left out.
+    TraceError for a line that is damaged, UserError for a file that can't be read; a torn last line is left out.
     """
     for folder in (Path(out), *shards_in(out)):
         yield from _read(folder / RESULTS, ResultRow)
@@ -122,19 +122,27 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line without its end. Its run is in the trace, and is recovered from there."""
-    if not path.exists():
+    """Cut off a last line without its end. Its run is in the trace, and is recovered from there. UserError where the
+    file can't be written."""
+    try:
+        with path.open("rb+") as file:
+            data = file.read()
+            if data and not data.endswith(b"\n"):
+                file.truncate(data.rfind(b"\n") + 1)
+    except FileNotFoundError:
         return
-    with path.open("rb+") as file:
-        data = file.read()
-        if data and not data.endswith(b"\n"):
-            file.truncate(data.rfind(b"\n") + 1)
+    except OSError as error:
+        raise _refusal(path, "written", error) from error
 
 
 def _read(path: Path, kind: type[R]) -> Iterator[R]:
-    if not path.exists():
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
         return
-    with path.open("rb") as lines:
+    except OSError as error:
+        raise _refusal(path, "read", error) from error
+    with file as lines:
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
                 return
@@ -144,3 +152,7 @@ def _read(path: Path, kind: type[R]) -> Iterator[R]:
             except (ValueError, KeyError, TypeError) as error:
                 raise TraceError(f"{path}, line {number} is damaged ({error}): take it out to go on.") from error
             yield row
+
+
+def _refusal(path: Path, what: str, error: OSError) -> UserError:
+    return UserError(f"{path} can't be {what} ({error.strerror}): give yourself the right to it, then start again.")

@@ -53,9 +53,15 @@ def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
 
 def refuse_foreign(out: Path) -> None:
     """UserError where `out` is something else than a collection, an empty directory or nothing yet."""
-    if not out.exists() or (out / FILE).exists():
-        return
-    if not out.is_dir() or any(path.is_file() and path.name not in _MARKS for path in out.rglob("*")):
+    try:
+        if not out.exists() or (out / FILE).exists():
+            return
+        foreign = not out.is_dir() or any(path.is_file() and path.name not in _MARKS for path in out.rglob("*"))
+    except OSError as error:
+        raise UserError(
+            f"{out} can't be read ({error.strerror}): give yourself the right to it, or give another directory."
+        ) from error
+    if foreign:
         raise UserError(f"{out} is there and is not a collection: give a new directory, or an empty one.")
 
 
@@ -108,8 +114,16 @@ def _load(path: Path) -> Manifest:
         data = json.loads(path.read_bytes())
         version = data["format"]
         if version > FORMAT_VERSION:
-            raise TraceError(f"{path} is of format {version}, newer than this Maieutic reads: upgrade it.")
+            raise TraceError(
+                f"{path} is of format {version}, newer than this Maieutic reads: upgrade with pip install -U maieutic."
+            )
+        if not isinstance(data["tasks"], dict):
+            raise TypeError("tasks is not an object")
         return Manifest(**data)
+    except OSError as error:
+        raise UserError(
+            f"{path} can't be read ({error.strerror}): give yourself the right to it, or give another directory."
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise TraceError(f"{path} is damaged ({error}): give another directory.") from error
 

@@ -113,4 +113,7 @@ def _decompressed(path: Path, data: bytes) -> bytes:
 
 
 def _damaged(path: Path, why: object) -> TraceError:
-    return TraceError(f"The sealed segment {path} is damaged and can't be decompressed: {why}.")
+    return TraceError(
+        f"The sealed segment {path} is damaged and can't be decompressed ({why}): move it out of the directory to read "
+        "the others."
+    )

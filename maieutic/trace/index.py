@@ -17,12 +17,14 @@ from maieutic.trace.segment import (
     ENVELOPE,
     TAIL,
     Damage,
+    Newer,
     being_written,
     check_version,
     list_segments,
     load,
     scan,
     size,
+    unreadable,
 )
 from maieutic.types import Outcome
 
@@ -138,12 +140,20 @@ class Index:
                 self._take_in(name, path, known.get(name, 0))
 
     def _take_in(self, name: str, path: Path, start: int) -> None:
+        """A segment that can't be read hides its own runs, and none of the others."""
         try:
             length = size(path)
             if length < start:
                 raise _Stale("a segment has shrunk")
             data = load(path, start) if length > start else b""
         except FileNotFoundError:  # sealed since the directory was listed: the next refresh finds it
+            if path.is_symlink():
+                self.damaged[name] = TraceError(
+                    f"Segment {path} is a link to nothing: put the file there, or remove it."
+                )
+            return
+        except OSError as error:
+            self.damaged[name] = unreadable(path, error)
             return
         except TraceError as error:
             self.damaged[name] = error
@@ -153,18 +163,30 @@ class Index:
 
     def _add(self, name: str, path: Path, data: bytes, start: int) -> None:
         """Take in lines that begin at `start` of a segment."""
-        end = start
+        end = offset = start
         lines = _Lines(self._database, name)
-        for item in scan(data):
-            if isinstance(item, Damage):
-                self._report(name, path, start + item.offset, len(data) - item.offset, item.torn)
-                break
-            offset, payload = start + item[0], item[1]
-            end = offset + ENVELOPE + len(payload) + len(TAIL)
-            if offset == 0:
-                check_version(name, payload)
-            else:
-                lines.add(payload, offset, end - offset)
+        self._database.execute("SAVEPOINT segment")
+        try:
+            for item in scan(data):
+                if isinstance(item, Damage):
+                    self._report(name, path, start + item.offset, len(data) - item.offset, item.torn)
+                    break
+                offset, payload = start + item[0], item[1]
+                end = offset + ENVELOPE + len(payload) + len(TAIL)
+                if offset == 0:
+                    check_version(name, payload)
+                else:
+                    lines.add(payload, offset, end - offset)
+        except Newer:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, TraceError) as error:
+            self._database.execute("ROLLBACK TO segment")
+            why = str(error).rstrip(".") if isinstance(error, TraceError) else f"{type(error).__name__} {error}"
+            self.damaged[name] = TraceError(
+                f"Segment {path} can't be read at byte {offset} ({why}): upgrade with pip install -U maieutic if a "
+                "newer version wrote it, or move it out of the directory to read the others."
+            )
+            return
         lines.flush()
         self.notes += lines.notes
         self._database.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", [name, end])
@@ -187,10 +209,14 @@ class _Lines:
         self._spans: list[list[Any]] = []
         self._last: dict[str, list[Any]] = {}
         self._calls: Counter[str] = Counter()
-        self.notes: list[str] = []
+        self._again: set[str] = set()
 
     def add(self, payload: bytes, offset: int, length: int) -> None:
         kind, run_id = head_of(payload)
+        if kind == "run" and not self._begin(run_id, parse(payload)["data"], offset):
+            self._again.add(run_id)
+        if run_id in self._again:
+            return
         last = self._last.get(run_id)
         if last is not None and last[2] + last[3] == offset:
             last[3] += length
@@ -199,8 +225,6 @@ class _Lines:
             self._spans.append(self._last[run_id])
         if kind == "call":
             self._calls[run_id] += 1
-        elif kind == "run":
-            self._begin(run_id, parse(payload)["data"], offset)
         elif kind in ("verdict", "finish"):
             self._end(kind, run_id, parse(payload))
 
@@ -209,7 +233,17 @@ class _Lines:
         counts = [(number, run_id) for run_id, number in self._calls.items()]
         self._database.executemany("UPDATE runs SET calls = calls + ? WHERE run_id = ?", counts)
 
-    def _begin(self, run_id: str, header: dict[str, Any], offset: int) -> None:
+    @property
+    def notes(self) -> list[str]:
+        if not self._again:
+            return []
+        return [
+            f"Segment {self._segment} begins {len(self._again)} runs of which there is one already, such as "
+            f"{min(self._again)}: only the first is read, since ids of runs must differ."
+        ]
+
+    def _begin(self, run_id: str, header: dict[str, Any], offset: int) -> bool:
+        """Take in a run's header; False where there is a run of this id."""
         row = {
             **{name: header.get(name) for name in _COLUMNS},
             "models": ",".join(header["models"]),
@@ -220,8 +254,7 @@ class _Lines:
         }
         names = ", ".join(row)
         query = f"INSERT OR IGNORE INTO runs ({names}) VALUES ({', '.join('?' * len(row))})"
-        if self._database.execute(query, list(row.values())).rowcount == 0:
-            self.notes.append(f"Run {run_id} begins twice: ids of runs must differ.")
+        return self._database.execute(query, list(row.values())).rowcount > 0
 
     def _end(self, kind: str, run_id: str, line: dict[str, Any]) -> None:
         data = line["data"]
@@ -241,8 +274,18 @@ def _summary(row: tuple[Any, ...]) -> RunSummary:
     fields = dict(zip(_COLUMNS, row, strict=True))
     fields["oracle"] = bool(fields["oracle"])
     fields["partial"] = None if fields["partial"] is None else bool(fields["partial"])
-    fields["outcome"] = None if fields["outcome"] is None else Outcome(fields["outcome"])
+    fields["outcome"] = None if fields["outcome"] is None else _outcome(fields["run_id"], fields["outcome"])
     return RunSummary(**fields)
+
+
+def _outcome(run_id: str, said: str) -> Outcome:
+    try:
+        return Outcome(said)
+    except ValueError:
+        raise TraceError(
+            f"Run {run_id} has the outcome {said!r}, which this Maieutic doesn't know: upgrade it with pip install -U "
+            "maieutic."
+        ) from None
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -13,7 +13,7 @@ from maieutic.trace.codec import RunDecoder
 from maieutic.trace.index import Index
 from maieutic.trace.payload import parse
 from maieutic.trace.record import RunEvent, RunHeader, RunRecord, RunSummary
-from maieutic.trace.segment import Damage, scan
+from maieutic.trace.segment import Damage, scan, unreadable
 
 _HELD = 128 * 2**20  # decompressed bytes held in memory
 
@@ -75,7 +75,13 @@ class TraceReader:
         for segment, _, _ in spans:
             if segment in self._index.damaged:
                 raise self._index.damaged[segment]
-        return _assemble(run_id, [parse(payload) for span in spans for payload in self._payloads(*span)])
+        try:
+            return _assemble(run_id, [parse(payload) for span in spans for payload in self._payloads(*span)])
+        except (KeyError, TypeError, ValueError) as error:
+            raise TraceError(
+                f"Run {run_id} can't be rebuilt ({type(error).__name__} {error}): another version wrote it; upgrade "
+                "with pip install -U maieutic."
+            ) from error
 
     def close(self) -> None:
         self._index.close()
@@ -101,6 +107,12 @@ class TraceReader:
 
     def _bytes(self, segment: str, offset: int, length: int) -> bytes:
         path = self._index.segments[segment]
+        try:
+            return self._read(path, offset, length)
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+    def _read(self, path: Path, offset: int, length: int) -> bytes:
         if path.suffix != ".zst":
             try:
                 with path.open("rb") as file:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-from maieutic.errors import TraceError
+from maieutic.errors import TraceError, UserError
 from maieutic.trace.blocks import compress, read_all, size_of
 from maieutic.trace.record import FORMAT_VERSION
 
@@ -26,6 +26,10 @@ TAIL = b"}\n"
 MAX_PAYLOAD = 99_999_999  # what eight digits can say
 _OF_SHARDS = "shard-*-of-*/traces/*.jsonl*"
 PLAIN, SEALED = ".jsonl", ".jsonl.zst"
+
+
+class Newer(TraceError):
+    """A segment that a newer version wrote: nothing of its directory is read, since it may say more of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,14 @@ def cut(data: bytes, offset: int) -> bytes | None:
 
 def check_version(name: str, payload: bytes) -> None:
     """Refuse a segment that a newer version wrote, or that does not begin as a segment does."""
-    header = json.loads(payload)
+    try:
+        header = json.loads(payload)
+    except ValueError:
+        header = None
     if not isinstance(header, dict) or header.get("kind") != "segment" or not isinstance(header.get("format"), int):
-        raise TraceError(f"{name} does not begin with a segment header: it is not a Maieutic trace.")
+        raise TraceError("it does not begin as a trace of Maieutic does")
     if header["format"] > FORMAT_VERSION:
-        raise TraceError(
+        raise Newer(
             f"{name} was written in trace format {header['format']} and this Maieutic reads up to {FORMAT_VERSION}: "
             "upgrade it with pip install -U maieutic."
         )
@@ -106,9 +113,16 @@ def list_segments(root: Path) -> dict[str, Path]:
     """The segments of a directory by name, in order of time; the sealed file where both exist.
 
     Those of the shards of a collection are among them: their names differ, so that they read as one directory.
+    UserError where the directory can't be read.
     """
     found: dict[str, Path] = {}
-    for path in sorted((*root.iterdir(), *root.glob(_OF_SHARDS)), key=lambda path: path.name):
+    try:
+        paths = [*root.iterdir(), *root.glob(_OF_SHARDS)]
+    except OSError as error:
+        raise UserError(
+            f"The traces in {root} can't be read ({error.strerror}): make the directory readable."
+        ) from error
+    for path in sorted(paths, key=lambda path: path.name):
         name = path.name.removesuffix(".zst").removesuffix(PLAIN)
         if path.name in (name + PLAIN, name + SEALED) and _NAME.fullmatch(name):
             found[name] = path
@@ -130,6 +144,14 @@ def load(path: Path, start: int = 0) -> bytes:
         except FileNotFoundError:
             path = path.with_name(path.name + ".zst")
     return read_all(path, start)
+
+
+def unreadable(path: Path, error: OSError) -> TraceError:
+    """The sentence about a segment that the system doesn't let us read."""
+    return TraceError(
+        f"Segment {path} can't be read ({error.strerror}): make it readable, or move it out of the directory to "
+        "read the others."
+    )
 
 
 def being_written(path: Path) -> bool:

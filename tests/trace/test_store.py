@@ -208,11 +208,63 @@ def test_unknown_runs_filters_and_directories(tmp_path: Path) -> None:
         TraceStore(tmp_path / "file" / "traces")
 
 
-def test_a_run_id_used_twice_is_noted(tmp_path: Path) -> None:
-    write_runs(tmp_path, "r1")
-    write_runs(tmp_path, "r1")
+def test_of_a_run_id_used_twice_the_first_run_is_read(tmp_path: Path) -> None:
+    """Such as of a segment that was copied: read twice, every turn would be in the rows twice."""
+    write_runs(tmp_path, "r1", "r2")
+    (first,) = list_segments(tmp_path).values()
+    (tmp_path / "20990101T000000000-1-00000000.jsonl.zst").write_bytes(first.read_bytes())
     with TraceReader(tmp_path) as reader:
-        assert reader.notes == ["Run r1 begins twice: ids of runs must differ."]
+        assert "begins 2 runs of which there is one already, such as r1" in reader.notes[0] and len(reader.notes) == 1
+        assert [(run.run_id, run.calls) for run in reader.runs()] == [("r1", 1), ("r2", 1)]
+        assert len(reader.run("r1").calls) == 1
+
+
+STRANGE = {
+    "no header": b'{"hello":1}',
+    "no JSON": b"hello",
+    "no kind": b'{"kind":"segment","format":1}\n{"sparkle":1}',
+    "torn JSON": b'{"kind":"segment","format":1}\n{"kind":"run","run":"x",',
+    "no models": b'{"kind":"segment","format":1}\n{"kind":"run","run":"x","data":{"task_key":"t"}}',
+}
+
+
+@pytest.mark.parametrize("lines", STRANGE.values(), ids=STRANGE)
+def test_a_segment_of_something_else_hides_its_own_runs_alone(tmp_path: Path, lines: bytes) -> None:
+    write_runs(tmp_path, "r1")
+    strange = tmp_path / "20990101T000000000-1-00000000.jsonl"
+    strange.write_bytes(b"".join(map(frame, lines.split(b"\n"))))
+    with TraceReader(tmp_path) as reader:
+        runs = reader.runs()
+        assert next(runs).run_id == "r1" and reader.run("r1").calls
+        with pytest.raises(
+            TraceError, match=f"{strange.name} can't be read at byte .* or move it out of the directory"
+        ):
+            next(runs)
+    strange.unlink()
+    assert run_ids(tmp_path) == ["r1"]
+
+
+def test_what_the_system_does_not_let_us_read_is_said_in_a_sentence(tmp_path: Path) -> None:
+    write_runs(tmp_path, "r1")
+    (tmp_path / "20990101T000000000-1-00000000.jsonl").mkdir()
+    (tmp_path / "20990101T000000000-1-00000001.jsonl.zst").symlink_to(tmp_path / "gone")
+    with TraceReader(tmp_path, skip_damaged=True) as reader:
+        assert [summary.run_id for summary in reader.runs()] == ["r1"]
+        assert [note.partition("jsonl")[2] for note in reader.notes] == [
+            " can't be read (Is a directory): make it readable, or move it out of the directory to read the others.",
+            ".zst is a link to nothing: put the file there, or remove it.",
+        ]
+
+
+@pytest.mark.parametrize("field", ["sparkle", "outcome"])
+def test_a_run_with_what_only_a_newer_version_knows_is_said_to_be_so(tmp_path: Path, field: str) -> None:
+    write_runs(tmp_path, "r1")
+    path = unsealed(tmp_path)
+    old, new = {"sparkle": (b'"sample":', b'"sparkle":1,"sample":'), "outcome": (b'"correct"', b'"dazzling"')}[field]
+    payloads = [item[1].replace(old, new, 1) for item in scan(path.read_bytes()) if isinstance(item, tuple)]
+    path.write_bytes(b"".join(map(frame, payloads)))
+    with TraceReader(tmp_path) as reader, pytest.raises(TraceError, match=r"upgrade .*pip install -U maieutic"):
+        reader.run(next(reader.runs()).run_id)
 
 
 def test_segments_rotate_and_are_sealed_and_read_alike(tmp_path: Path) -> None:
