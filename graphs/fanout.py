@@ -23,23 +23,33 @@ async def fan_out(
     A failed branch is recorded and its siblings go on; if every branch failed, the first failure is raised.
     """
     tasks = [asyncio.create_task(_branch(ctx, name, work)) for name in names]
-    ended: asyncio.Queue[asyncio.Task[T]] = asyncio.Queue()
+    ended: list[asyncio.Task[T]] = []
+    more = asyncio.Event()
+
+    def note(task: "asyncio.Task[T]") -> None:
+        ended.append(task)
+        more.set()
+
     for task in tasks:
-        task.add_done_callback(ended.put_nowait)
+        task.add_done_callback(note)
     failures: list[Exception] = []
     done: list[T] = []
+    seen = 0
     try:
-        for _ in tasks:
-            try:
-                (await ended.get()).result()
-            except (UserError, TraceError):
-                raise
-            except Exception as error:  # an own agent may raise anything
-                failures.append(error)
-            if ended.empty():
-                done = _succeeded(tasks)
-                if done and enough(done):
-                    break
+        while seen < len(tasks):
+            await more.wait()
+            more.clear()
+            for task in ended[seen:]:
+                try:
+                    task.result()
+                except (UserError, TraceError):
+                    raise
+                except Exception as error:  # an own agent may raise anything
+                    failures.append(error)
+            seen = len(ended)
+            done = [task.result() for task in tasks if _succeeded(task)]
+            if done and enough(done):
+                break
     finally:
         await _cancel(tasks)
     if failures:
@@ -61,11 +71,12 @@ async def _branch(ctx: Context, name: str, work: Callable[[Context], Awaitable[T
             raise
 
 
-def _succeeded(tasks: "list[asyncio.Task[T]]") -> list[T]:
-    return [t.result() for t in tasks if t.done() and not t.cancelled() and t.exception() is None]
+def _succeeded(task: "asyncio.Task[T]") -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 async def _cancel(tasks: "list[asyncio.Task[T]]") -> None:
-    for task in tasks:
+    others = [task for task in tasks if not _succeeded(task)]
+    for task in others:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*others, return_exceptions=True)

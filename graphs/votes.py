@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from maieutic.agents.speech import Solution
 from maieutic.tasks.abstention import abstains
@@ -30,13 +29,16 @@ class Tally:
     @classmethod
     def of(cls, solutions: Sequence[Solution], answer_type: AnswerType) -> "Tally":
         """Count `solutions`, given in the order of their branches."""
-        groups: dict[Hashable, list[int]] = {}
+        said: dict[str, list[int]] = {}  # a vote is counted again with each answer that comes in: each text once
         for i, solution in enumerate(solutions):
-            silent = solution.answer is None or abstains(solution.answer)
-            key = None if silent else _key(str(solution.answer), answer_type)
+            if solution.answer is not None:
+                said.setdefault(str(solution.answer), []).append(i)
+        groups: dict[Hashable, list[int]] = {}
+        for answer, members in said.items():
+            key = None if abstains(answer) else canonical(answer, answer_type)
             if key is not None:
-                groups.setdefault(key, []).append(i)
-        ranked = sorted(groups.values(), key=lambda members: (-len(members), members[-1]))
+                groups.setdefault(key, []).extend(members)
+        ranked = sorted(map(sorted, groups.values()), key=lambda members: (-len(members), members[-1]))
         abstained = len(solutions) - sum(map(len, ranked))
         return cls(tuple(tuple(solutions[i] for i in members) for members in ranked), abstained)
 
@@ -90,12 +92,6 @@ class Tally:
         lead, second = (len(g) for g in (*self.groups[:2], (), ())[:2])
         short = second + remaining - lead + (not ordered and remaining > 0)
         return max(0, min(remaining, -(-short // 2)))
-
-
-@lru_cache(4096)
-def _key(answer: str, answer_type: AnswerType) -> Hashable:
-    """What equivalent answers have in common: a vote is counted again with each answer that comes in."""
-    return canonical(answer, answer_type)
 
 
 def _or(weight: float | None, instead: float) -> float:
