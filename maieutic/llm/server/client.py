@@ -255,12 +255,14 @@ class OpenAICompatibleModel:
         content = encode_json(post.body)
         exchange = Exchange(http.get(), post.url, self._shown, content, self._profile.timeouts)
         try:
+            if listener is None:
+                reply, data = await exchange.whole()
+                if reply.status != 200:
+                    raise self._refused(reply, data, post.body)
+                return self._whole(data, post)
             reply = await exchange.open()
             if reply.status != 200:
-                text = (await exchange.read()).decode(errors="replace")
-                raise self._refused(reply, text, post.body)
-            if listener is None:
-                return self._whole(await exchange.read(), post)
+                raise self._refused(reply, await exchange.read(), post.body)
             try:
                 if "json" in reply.headers.get("content-type", ""):  # a server that doesn't stream
                     return listener.whole(self._whole(await exchange.read(), post))
@@ -310,7 +312,8 @@ class OpenAICompatibleModel:
             raise AttemptFailed(refusal(self._shown, *found, self._key))
         return payload
 
-    def _refused(self, reply: Reply, text: str, body: Json) -> AttemptFailed:
+    def _refused(self, reply: Reply, data: bytes, body: Json) -> AttemptFailed:
+        text = data.decode(errors="replace")
         error = refusal(self._shown, reply.status, text, self._key)
         error.wait = retry_after(reply.headers)
         self.overloads += error.kind == "overloaded"

@@ -32,7 +32,8 @@ class AttemptFailed(Exception):
 
 
 class Exchange:
-    """One POST request, sent by `open`; the answer's body comes by `chunks`. `close` ends it, also halfway."""
+    """One POST request, sent by `open`, or with `whole` sent and answered; after `open` the answer's body comes by
+    `chunks`. `close` ends it, also halfway."""
 
     def __init__(self, client: Client, url: str, shown: str, content: bytes, times: Timeouts) -> None:
         self._client = client
@@ -45,8 +46,7 @@ class Exchange:
 
     async def open(self) -> Reply:
         """Send the request and wait for the answer's head. Raises AttemptFailed."""
-        if self._times.first_byte is not None:
-            self._first_byte_by = asyncio.get_running_loop().time() + self._times.first_byte
+        self._begin()
         try:
             async with asyncio.timeout_at(self._first_byte_by):
                 self._reply = await self._client.send("POST", self._url, self._content)
@@ -73,21 +73,42 @@ class Exchange:
     async def read(self) -> bytes:
         """The whole body. Raises AttemptFailed."""
         assert self._reply is not None
-        loop, between = asyncio.get_running_loop(), self._times.between
         pieces: list[bytes] = []
         try:
             async with asyncio.timeout_at(self._first_byte_by) as deadline:
-                while piece := await self._reply.piece():
-                    pieces.append(piece)
-                    deadline.reschedule(None if between is None else loop.time() + between)
+                await self._take(self._reply, pieces, deadline)
         except TRANSPORT_ERRORS as error:
             raise self._failed(error, "between" if pieces else "first_byte") from error
         return b"".join(pieces)
+
+    async def whole(self) -> tuple[Reply, bytes]:
+        """Send the request and wait for the answer with its whole body: `open` and `read` under one time-out. Raises
+        AttemptFailed."""
+        self._begin()
+        pieces: list[bytes] = []
+        try:
+            async with asyncio.timeout_at(self._first_byte_by) as deadline:
+                self._reply = await self._client.send("POST", self._url, self._content)
+                await self._take(self._reply, pieces, deadline)
+        except TRANSPORT_ERRORS as error:
+            raise self._failed(error, "between" if pieces else "first_byte") from error
+        return self._reply, b"".join(pieces)
 
     async def close(self) -> None:
         """Release the connection; it is closed unless the answer was read to its end."""
         if self._reply is not None:
             await self._reply.close()
+
+    def _begin(self) -> None:
+        if self._times.first_byte is not None:
+            self._first_byte_by = asyncio.get_running_loop().time() + self._times.first_byte
+
+    async def _take(self, reply: Reply, pieces: list[bytes], deadline: asyncio.Timeout) -> None:
+        """Read the body to its end; each piece moves the deadline on."""
+        loop, between = asyncio.get_running_loop(), self._times.between
+        while piece := await reply.piece():
+            pieces.append(piece)
+            deadline.reschedule(None if between is None else loop.time() + between)
 
     def _failed(self, error: Exception, phase: str) -> AttemptFailed:
         if type(error) is TimeoutError:

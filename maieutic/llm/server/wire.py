@@ -207,7 +207,7 @@ def _logprobs(value: Any) -> tuple[tuple[float, ...] | None, Alternatives | None
     if not isinstance(content, list):
         return None, None
     tops = None
-    if any([token.get("top_logprobs") for token in content]):  # lists: generators take twice as long
+    if any([token["top_logprobs"] for token in content if "top_logprobs" in token]):  # a generator takes twice as long
         tops = tuple(
             tuple(sorted(((t["token"], t["logprob"]) for t in token.get("top_logprobs") or ()), key=lambda t: -t[1]))
             for token in content
