@@ -28,7 +28,6 @@ class Budget:
 
 
 UNLIMITED = Budget()
-_ONE_CALL = Usage(calls=1)
 
 
 class Account:
@@ -40,11 +39,17 @@ class Account:
         limited = () if self.limits == UNLIMITED else (self,)
         self._limited: tuple[Account, ...] = (*limited, *(parent._limited if parent else ()))
         self.started = time.monotonic()
-        self.usage = Usage()
-        self._streaming = 0
+        self._calls = self._prompt = self._completion = self._cached = self._streaming = 0
+        self._cost: float | None = None
+        self._seconds = 0.0
 
     def child(self, limits: Budget | None = None) -> "Account":
         return Account(limits, self)
+
+    @property
+    def usage(self) -> Usage:
+        """What was spent, calls under way without their tokens."""
+        return Usage(self._calls, self._prompt, self._completion, self._cached, self._cost, self._seconds)
 
     def seconds_left(self) -> float | None:
         """Wall-clock left before the nearest deadline on the way to the root; None where there is none."""
@@ -58,7 +63,7 @@ class Account:
 
     @property
     def tokens(self) -> int:
-        return self.usage.tokens + self._streaming
+        return self._prompt + self._completion + self._streaming
 
     def check(self) -> None:
         """Raise BudgetExceeded when any limit on the way to the root is reached."""
@@ -69,11 +74,11 @@ class Account:
                 raise BudgetExceeded(limit, f"The budget of {value:g} {limit} is used up.")
 
     def _reached(self) -> str | None:
-        limits, usage = self.limits, self.usage
+        limits = self.limits
         spent = {
             "tokens": (limits.tokens, self.tokens),
-            "calls": (limits.calls, usage.calls),
-            "cost": (limits.cost, usage.cost or 0.0),
+            "calls": (limits.calls, self._calls),
+            "cost": (limits.cost, self._cost or 0.0),
             "seconds": (limits.seconds, time.monotonic() - self.started),
         }
         return next((name for name, (limit, value) in spent.items() if limit is not None and value >= limit), None)
@@ -82,7 +87,7 @@ class Account:
         """Admit one model call, or raise BudgetExceeded."""
         self.check()
         for account in self._path:
-            account.usage += _ONE_CALL
+            account._calls += 1
         return Lease(self)
 
     def _stream(self, tokens: int) -> None:
@@ -92,7 +97,12 @@ class Account:
     def _settle(self, usage: Usage, streamed: int) -> None:
         for account in self._path:
             account._streaming -= streamed
-            account.usage += usage
+            account._prompt += usage.prompt_tokens
+            account._completion += usage.completion_tokens
+            account._cached += usage.cached_tokens
+            account._seconds += usage.seconds
+            if usage.cost is not None:
+                account._cost = usage.cost + (account._cost or 0.0)
 
 
 class Lease:
@@ -112,8 +122,4 @@ class Lease:
 
     def settle(self, usage: Usage | None) -> None:
         """Close the call with its true usage; with None (cut off) what was streamed stays charged."""
-        final = usage or Usage(completion_tokens=self.streamed)
-        self._account._settle(
-            Usage(0, final.prompt_tokens, final.completion_tokens, final.cached_tokens, final.cost, final.seconds),
-            self.streamed,
-        )
+        self._account._settle(usage or Usage(completion_tokens=self.streamed), self.streamed)
