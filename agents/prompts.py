@@ -34,7 +34,10 @@ def opening(ctx: Context, role: str, /, speaker: str = "", **fields: str) -> tup
 
 def stated(task: PublicTask) -> str:
     """The question; under it the options of a multiple choice where it doesn't name them all itself, and its files."""
-    question, labelled = task["question"], options(task["inputs"])
+    question = task["question"]
+    if not task["inputs"]:
+        return question
+    labelled = options(task["inputs"])
     given = ", ".join(f"{FOLDER}/{name}" for name in named(files_of(task["inputs"])))
     if given:
         question = f"{question}\n\nFiles that the python tool can read: {given}"

@@ -48,9 +48,9 @@ async def call_model(
     lease = account.open_call()
     request = _clip(request, account)
     guarded = profile is None or profile.loop_guard
-    stream = _Stream(lease, request, listener, LoopGuard() if guarded else None, profile)
     seconds = account.seconds_left()
     streamed = account.tokens_left() is not None or seconds is not None or listener is not None
+    stream = _Stream(lease, request, listener, LoopGuard() if guarded and streamed else None, profile)
     if guarded and not streamed and profile is not None and profile.kind == "vllm":
         request = guarded_by_server(request)
     deadline = None if seconds is None else asyncio.timeout(seconds)

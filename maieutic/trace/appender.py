@@ -31,7 +31,8 @@ class Appender:
     def __init__(self, root: Path, rotate_at: int = ROTATE_AT) -> None:
         self._root = root
         self._rotate_at = rotate_at
-        self._wake = threading.Condition()
+        self._lock = threading.RLock()
+        self._wake = threading.Condition(self._lock)
         self._lines: list[bytes] = []
         self._bytes = 0
         self._appended = 0
@@ -48,7 +49,7 @@ class Appender:
     def append(self, payload: bytes) -> None:
         """Queue one line; never waits for the disk. TraceError after a failed write, or once closed."""
         line = frame(payload)
-        with self._wake:
+        with self._lock:
             self._check()
             if self._closing:
                 raise TraceError("The trace is closed: nothing more can be written to it.")

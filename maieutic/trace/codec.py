@@ -88,7 +88,7 @@ class RunEncoder:
 
     def _number(self, message: Message) -> int:
         key: object = tuple(message.items())
-        if not all(type(value) is str for value in message.values()):
+        if not all([type(value) is str for value in message.values()]):
             key = dump(dict(message))
         return self._numbers.setdefault(key, len(self._numbers))
 
