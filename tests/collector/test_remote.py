@@ -172,6 +172,30 @@ async def test_an_upload_that_fails_loses_nothing(tmp_path: Path) -> None:
     assert len(lines(there(url))) == 6
 
 
+async def test_an_upload_that_fails_on_the_way_is_made_good_by_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, in_the_way = f"file://{tmp_path}/there", tmp_path / "there" / "results.jsonl.maieutic-part"
+
+    async def answer(request: object) -> str:
+        number = len(scripted.requests)
+        if number == 2:
+            in_the_way.mkdir()
+        while number == 3 and not caplog.records:  # until an upload has failed
+            await asyncio.sleep(0.01)
+        if number == 3:
+            in_the_way.rmdir()
+        while number == 4 and not (tmp_path / "there" / "results.jsonl").exists():  # until one was made good
+            await asyncio.sleep(0.01)
+        return "Answer: 1"
+
+    scripted = ScriptedModel(answer)
+    report = await collect(tasks(5), out=url, model=scripted, concurrency=1, checkpoint=0.02)
+    assert (report.done, report.stopped) == (5, None)
+    assert f"The upload to {url} failed" in caplog.text and "it is tried again in 0.02 s" in caplog.text
+    assert len(lines(there(url))) == 5
+
+
 async def test_where_an_upload_broke_off_another_machine_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,19 +99,20 @@ async def test_another_machine_goes_on_where_one_ended(
 @pytest.mark.slow
 def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(s3: S3Server, tmp_path: Path) -> None:
     """Uploads are made all the time, so that kills fall into them, too; the last start is another machine's."""
-    url, seen, home = f"s3://{s3.bucket}/runs", 0, tmp_path / "one"
-    command = [sys.executable, str(PROGRAM), url, "150", "0.05"]
+    url, told, home = f"s3://{s3.bucket}/runs", 0, tmp_path / "one"
+    command = [sys.executable, str(PROGRAM), url, "300", "0.05"]
     for _ in range(3):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
             assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(random.uniform(0.2, 0.6))
+            enough = told + 10
+            while told < enough:
+                told = int(process.stdout.readline())
+            time.sleep(random.uniform(0, 0.15))
             process.send_signal(signal.SIGKILL)
-            told = [int(line) for line in process.stdout.read().split("\n")[:-1]]
+            told = max([told, *map(int, process.stdout.read().split("\n")[:-1])])
         local = (next((home / "remote").iterdir()) / "results.jsonl").read_text().count("\n")
-        assert local >= max(told, default=0) >= seen
-        seen = max(told, default=seen)
-        copy = brought(s3, "runs/", tmp_path / f"copy-{seen}")
+        assert local >= told
+        copy = brought(s3, "runs/", tmp_path / f"copy-{told}")
         with TraceReader(copy) as reader:  # what is there has a whole trace for every result
             for line in (copy / "results.jsonl").read_text().splitlines() if (copy / "results.jsonl").exists() else ():
                 assert reader.run(json.loads(line)["run_id"]).finish
@@ -120,7 +121,7 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(s3: S3Server
     env = {**os.environ, "MAIEUTIC_HOME": str(tmp_path / "two")}
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0 and done.stdout.endswith("finished\n"), done.stderr
-    each_done_once(brought(s3, "runs/", tmp_path / "last"), [(f"task-{i}", 0) for i in range(150)])
+    each_done_once(brought(s3, "runs/", tmp_path / "last"), [(f"task-{i}", 0) for i in range(300)])
     assert not [name for name in s3.files("runs/") if name.endswith("-part")]
 
 
