@@ -69,10 +69,20 @@ class Runner:
         inputs that can't be used."""
         run_id = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(6)
         seed = secrets.randbits(31) if seed is None else seed
-        header = self._header(run_id, task, seed, sample, attempt)
         more = {"history": history, "group": group}
         asked = {**self.asked, **{name: value for name, value in more.items() if value}}
-        header = replace(header, asked=asked, parent=past.run_id if past else None)
+        header = RunHeader(
+            run_id=run_id,
+            task_key=task.id,
+            sample=sample,
+            attempt=attempt,
+            seed=seed,
+            task=dict(task.public()),
+            parent=past.run_id if past else None,
+            group_id=f"{task.id}/{self.graph.name}/{self._policy}",
+            asked=asked,
+            **self._shared,
+        )
         inputs = Inputs(files_of(task.inputs), database_in(task.inputs))
         session = Session(Artifacts(self.store.root / "artifacts" / run_id), inputs)
         events, control = EventStream(), Control()
@@ -92,24 +102,19 @@ class Runner:
     async def run(self, task: Task, *, seed: int | None = None, sample: int = 0, attempt: int = 0) -> Result:
         return await self.start(task, seed=seed, sample=sample, attempt=attempt).result()
 
-    def _header(self, run_id: str, task: Task, seed: int, sample: int, attempt: int) -> RunHeader:
+    @cached_property
+    def _shared(self) -> dict[str, Any]:
+        """What the headers of all runs have in common."""
         names = dict.fromkeys([self.models[""].model.name, *(m.model.name for m in self.models.values())])
-        return RunHeader(
-            run_id=run_id,
-            task_key=task.id,
-            sample=sample,
-            attempt=attempt,
-            graph=self.graph.name,
-            settings=self.graph.settings.model_dump(mode="json"),
-            models=tuple(names),
-            seed=seed,
-            task=dict(task.public()),
-            versions={"python": sys.version.split()[0]},
-            tools=tuple(self.tools),
-            budget=asdict(self.budget) if self.budget else {},
-            group_id=f"{task.id}/{self.graph.name}/{self._policy}",
-            oracle=self.oracle,
-        )
+        return {
+            "graph": self.graph.name,
+            "settings": self.graph.settings.model_dump(mode="json"),
+            "models": tuple(names),
+            "versions": {"python": sys.version.split()[0]},
+            "tools": tuple(self.tools),
+            "budget": asdict(self.budget) if self.budget else {},
+            "oracle": self.oracle,
+        }
 
     @cached_property
     def _policy(self) -> str:
@@ -237,5 +242,5 @@ def _record_end(trace: RunTrace, result: Result, best: Proposal) -> None:
         score=verdict.score if verdict else None,
         partial=result.partial,
         reason=result.reason,
-        usage=asdict(result.usage),
+        usage=result.usage,
     )
