@@ -5,8 +5,7 @@ tool session, so that parallel samples can't see each other's variables.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -53,15 +52,11 @@ class Context:
         """The same context, speaking from another node."""
         return Context(self.run, self.branch, node)
 
-    @asynccontextmanager
-    async def fork(self, name: str, budget: Budget | None = None) -> AsyncIterator["Context"]:
+    def fork(self, name: str, budget: Budget | None = None) -> "Fork":
         """A branch with its own budget node and tool session; the session is closed at the end of the block."""
         path = f"{self.branch.path}/{name}" if self.branch.path else name
-        session = self.branch.session.fork()
-        try:
-            yield Context(self.run, Branch(path, self.account.child(budget), session), self.node)
-        finally:
-            await session.close()
+        branch = Branch(path, self.account.child(budget), self.branch.session.fork())
+        return Fork(Context(self.run, branch, self.node))
 
     def model_for(self, role: str) -> Resolved:
         """The model that plays `role`: its own where one is set, the run's otherwise."""
@@ -327,6 +322,19 @@ class Context:
             tokens=arrived.usage.completion_tokens if arrived else None,
             seconds=call.t1 - call.t0,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """`async with ctx.fork("sample-1") as branch`: the branch's context."""
+
+    context: Context
+
+    async def __aenter__(self) -> Context:
+        return self.context
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.context.branch.session.close()
 
 
 def _utterance(call_id: str, role: str, request: Request, completion: Completion, before: str) -> Utterance:
