@@ -2,11 +2,9 @@
 
 import json
 from dataclasses import asdict
-from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
 from maieutic.gate.rules import Rules
-from maieutic.recipes.storage import replace, rows_in
 
 if TYPE_CHECKING:
     from maieutic.gate.gate import GateReport
@@ -18,18 +16,14 @@ NOT_DONE = (
 )
 
 
-def write_cards(report: "GateReport", rules: Rules, command: str) -> None:
-    """Beside the file, or in the folder, as the export's cards are."""
-    card = card_of_report(report, rules, command)
-    replace(report.card, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
-    readable = report.out / "README.md" if report.out.is_dir() else report.card.with_suffix(".md")
-    replace(readable, in_markdown(card, report.out.name, report.out.is_dir()))
+def cards(report: "GateReport", form: str, rules: Rules, command: str, sha256: str) -> tuple[str, str]:
+    """As JSON and as Markdown; `form` and `sha256` are the rows', as `store` has them."""
+    card = _card(report, rules, command, sha256)
+    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    return text, in_markdown(card, report.out.name, form == "hf")
 
 
-def card_of_report(report: "GateReport", rules: Rules, command: str) -> dict[str, Any]:
-    rows = rows_in(report.out) if report.out.is_dir() else report.out
-    with rows.open("rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
+def _card(report: "GateReport", rules: Rules, command: str, sha256: str) -> dict[str, Any]:
     return {
         "command": command,
         "licence": rules.licence,
@@ -44,7 +38,7 @@ def card_of_report(report: "GateReport", rules: Rules, command: str) -> dict[str
         "rules": asdict(rules),
         "sources": report.sources,
         "notes": [*report.notes, *NOT_DONE],
-        "sha256": digest,
+        "sha256": sha256,
     }
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import file_digest
 from itertools import product
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO, Protocol
 
 from maieutic.errors import TraceError, UserError
 from maieutic.gate.benchmark import Benchmark
-from maieutic.gate.card import write_cards
+from maieutic.gate.card import cards
 from maieutic.gate.contamination import ByMeaning, ByWords
 from maieutic.gate.difficulty import Difficulty
 from maieutic.gate.duplicates import Exact, Near
@@ -110,14 +111,15 @@ def gate(
         line.close()
         if report.rows_out == 0:
             raise UserError(_why_empty(report))
-        store(kept, out, form)
+        store(kept, out, form, partial(cards, report, form, rules, command))
         os.replace(dropped, report.dropped_file)
     except OSError as error:
-        raise UserError(f"Rows can't be taken to {out} ({error.strerror}: {error.filename}).") from error
+        raise UserError(
+            f"Rows can't be taken to {out} ({error.strerror}): give another file, or make room for it."
+        ) from error
     finally:
         remove(kept)
         remove(dropped)
-    write_cards(report, rules, command)
     return report
 
 
@@ -239,16 +241,21 @@ def _exported(path: Path, out: Path, line: _Line, making: Making) -> dict[str, A
     if line.difficulty is not None:
         with TraceReader(path) as reader:
             line.difficulty.learn(reader)
-    report = export(
-        path,
-        making.recipe,
-        making.format,
-        out,
-        making.settings,
-        kind="jsonl",
-        tasks=making.tasks,
-        sieve=Sieve(line.difficulty, line.endings),
-    )
+    try:
+        report = export(
+            path,
+            making.recipe,
+            making.format,
+            out,
+            making.settings,
+            kind="jsonl",
+            tasks=making.tasks,
+            sieve=Sieve(line.difficulty, line.endings),
+        )
+    except UserError as error:
+        if isinstance(error.__cause__, OSError):  # about a file that nobody asked for
+            raise error.__cause__ from None
+        raise
     card: dict[str, Any] = json.loads(report.card.read_text("utf-8"))
     made = {name: card[name] for name in card if name not in ("command", "sha256")}
     return {**made, "tasks": making.tasks, "settings": dict(making.settings)}

@@ -47,6 +47,8 @@ def decoder(tokenizer: str | None) -> Decode | None:
 
     path = Path(tokenizer)
     file = path / "tokenizer.json" if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        raise UserError(f"The folder {tokenizer} has no tokenizer.json: give one that has it, or the file itself.")
     try:
         loaded = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(tokenizer)
     except Exception as error:  # the library raises bare exceptions

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -22,7 +21,7 @@ from maieutic.recipes.mixing import checked, mix_in
 from maieutic.recipes.places import Place, brought, placed
 from maieutic.recipes.recipe import Candidate, Row, Tally, find_format, find_recipe
 from maieutic.recipes.seen import Seen
-from maieutic.recipes.storage import HUB_HEAD, KINDS, beside, card_of, kind_of, remove, replace, rows_in, store
+from maieutic.recipes.storage import HUB_HEAD, KINDS, beside, card_of, kind_of, readable_card_of, remove, store
 from maieutic.trace.payload import dump
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import FORMAT_VERSION
@@ -131,17 +130,15 @@ def _export(roots: list[Path], place: Place, making: _Making) -> ExportReport:
         if replay is not None:
             tally.counts["replayed_rows"] = mix_in(temporary, Path(replay[0]), replay[1])
             rows += tally.counts["replayed_rows"]
-        store(temporary, out, form)
+        cards = card_of(out, form), readable_card_of(out, form)
+        report = ExportReport(out, cards[0], rows, duplicates, tally, notes, cards[1], place.url)
+        store(temporary, out, form, partial(_cards, report, making, form))
     except OSError as error:
         raise UserError(
-            f"Rows can't be written to {place.url or out} ({error.strerror}): give another file."
+            f"Rows can't be written to {place.url or out} ({error.strerror}): give another file, or make room for it."
         ) from error
     finally:
         remove(temporary)
-    card = card_of(out, form)
-    readable = out / "README.md" if out.is_dir() else card.with_suffix(".md")
-    report = ExportReport(out, card, rows, duplicates, tally, notes, readable, place.url)
-    _write_cards(report, making)
     return report
 
 
@@ -175,7 +172,7 @@ def _why_empty(making: _Making, tally: Tally) -> str:
     return f"The recipe {recipe} takes none of the {tally.seen} runs in {places} ({reasons}): no file was written."
 
 
-def _write_cards(report: ExportReport, making: _Making) -> None:
+def _cards(report: ExportReport, making: _Making, form: str, sha256: str) -> tuple[str, str]:
     tally = report.tally
     card = {
         "recipe": making.recipe,
@@ -189,13 +186,12 @@ def _write_cards(report: ExportReport, making: _Making) -> None:
         "duplicate_rows": report.duplicates,
         **dict(sorted(tally.counts.items())),
         "calls_by_weights": dict(sorted(tally.weights.items())),
-        "sha256": _digest(report.out),
+        "sha256": sha256,
         "notes": list(report.notes),
     }
-    replace(report.card, json.dumps(card, indent=2) + "\n")
     lines = [f"# {report.out.name}", "", f"    {card['command']}", "", "| | |", "|-|-|"]
     lines += [f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in card.items() if name != "command"]
-    replace(report.readable_card, HUB_HEAD * report.out.is_dir() + "\n".join(lines) + "\n")
+    return json.dumps(card, indent=2) + "\n", HUB_HEAD * (form == "hf") + "\n".join(lines) + "\n"
 
 
 def _command(report: ExportReport, making: _Making) -> str:
@@ -207,12 +203,6 @@ def _command(report: ExportReport, making: _Making) -> str:
     command += [] if making.tasks is None else ["--tasks", making.tasks]
     command += [] if making.replay is None else ["--replay", f"{making.replay[0]}:{making.replay[1]:g}"]
     return shlex.join(command)
-
-
-def _digest(out: Path) -> str:
-    """Of the file, or of the folder's one file of rows."""
-    with (rows_in(out) if out.is_dir() else out).open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _cell(value: object) -> str:

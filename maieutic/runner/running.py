@@ -39,4 +39,6 @@ class Running:
         except asyncio.CancelledError:
             self._task.cancel()
             await asyncio.wait({self._task})
+            if not self._task.cancelled():
+                self._task.exception()  # of a run that nobody waits for any more; asyncio would print it
             raise

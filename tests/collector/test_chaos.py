@@ -70,6 +70,7 @@ async def test_a_file_that_may_not_grow_further(limit: int, tmp_path: Path) -> N
     command = [sys.executable, "-c", FULL, str(tmp_path), str(limit)]
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 1 and "free some space" in done.stderr.splitlines()[-1], done.stderr
+    assert "never retrieved" not in done.stderr
     before = whole_lines(tmp_path)
     await fill(str(tmp_path), 150)
     assert whole_lines(tmp_path)[: len(before)] == before

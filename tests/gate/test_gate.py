@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from maieutic.cli import main
 from maieutic.errors import UserError
 from maieutic.gate.gate import GateReport, Making, gate
-from maieutic.gate.rules import Rules
+from maieutic.gate.rules import Rules, decoder
 from maieutic.recipes.export import export
 from maieutic.trace.writer import TraceStore
 from maieutic.types import Message
@@ -235,6 +235,9 @@ def test_token_ids_are_read_by_their_tokenizer(tmp_path: Path) -> None:
     assert report.dropped == {"contaminated": 2}
     report = gate([rows], tmp_path / "out.jsonl", Rules(tokenizer=str(tmp_path)))
     assert report.dropped == {"not to be redacted": 1}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="has no tokenizer.json"):  # and the hub is not asked for it
+        decoder(str(tmp_path / "empty"))
     with pytest.raises(UserError, match="can't be loaded"):
         gate([rows], tmp_path / "out.jsonl", Rules(tokenizer=str(bench)))
 

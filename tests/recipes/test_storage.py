@@ -1,6 +1,7 @@
 """Where rows are put: Parquet and folders for the Hub, gold that comes back, and input that is not as it should be."""
 
 import json
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from maieutic.errors import TraceError, UnknownName, UserError
 from maieutic.recipes.export import export
 from maieutic.recipes.seen import Seen
+from maieutic.recipes.storage import readable_card_of, store
 from maieutic.recipes.table import Fields, Many, Schema, merge, type_of
 from maieutic.trace.index import _PAGE
 from maieutic.trace.reader import TraceReader
@@ -191,3 +193,29 @@ def test_of_a_half_deleted_folder_the_rest_is_exported(tmp_path: Path) -> None:
     shutil.rmtree(root)
     with pytest.raises(UserError, match="not a directory"):
         export(root, "solved", "trl-sft", tmp_path / "rows.jsonl")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "hf"])
+def test_where_the_card_can_not_be_written_everything_stays_as_it_was(tmp_path: Path, kind: str) -> None:
+    """Rows beside another export's card would be taken for what that says."""
+    if kind != "jsonl":
+        pytest.importorskip("pyarrow")
+    lines, out = tmp_path / "lines", tmp_path / "rows"
+
+    def put(text: str, size: int) -> None:
+        lines.write_text(json.dumps({"text": text}) + "\n")
+        store(lines, out, kind, lambda sha256: (json.dumps({"sha256": sha256}), text * size))
+
+    put("old", 1)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != lines}
+    assert len(before) == 3
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            put("new", 50_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != lines} == before
+    put("newer", 1)
+    assert readable_card_of(out, kind).read_text() == "newer"
