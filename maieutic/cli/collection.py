@@ -111,10 +111,10 @@ def in_words(report: CollectReport) -> str:
     if report.failed:
         lines.append(f"failed: {report.failed} runs; the same command tries them again")
         lines += [f"  {n} × {message}" for message, n in report.failures.items()]
-    lines.append(f"results: {report.results}")
-    lines.append(f"traces:  {report.traces}")
+    lines.append(f"results: {report.place}/{report.results.relative_to(report.out)}")
+    lines.append(f"traces:  {report.place}/{report.traces.relative_to(report.out)}".removesuffix("/."))
     if report.stopped:
         lines.append(report.stopped)
     elif summary.correct:
-        lines.append(f"next:    maieutic export {report.out} --recipe solved --format trl-sft --out rows.jsonl")
+        lines.append(f"next:    maieutic export {report.place} --recipe solved --format trl-sft --out rows.jsonl")
     return "\n".join(lines)

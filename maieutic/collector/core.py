@@ -14,7 +14,7 @@ from maieutic.collector.ledger import Ledger, Row, read_failures, read_groups, r
 from maieutic.collector.load import tell_load
 from maieutic.collector.manifest import Manifest, refuse_foreign, settle
 from maieutic.collector.pace import Pace, pace_of
-from maieutic.collector.place import opened
+from maieutic.collector.place import opened, url_of
 from maieutic.collector.pool import Pool
 from maieutic.collector.remote import EVERY
 from maieutic.collector.report import CollectReport, Meter, Progress, Tally
@@ -64,7 +64,7 @@ async def carry_out_counting(
                 settle(folder, asked)
                 collection = _Collection(job, runner, tasks, asked, folder, on_progress)
                 stopped = await collection.run(pace, stop or asyncio.Event())
-    return collection.report(problems, stopped), collection.meter.tally
+    return replace(collection.report(problems, stopped), url=url_of(out, job.shard)), collection.meter.tally
 
 
 class _ServerGone(Exception):

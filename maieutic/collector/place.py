@@ -19,11 +19,19 @@ async def opened(out: str | Path, shard: Shard | None, checkpoint: float) -> Asy
     if not is_url(out):
         yield Path(out) / shard.folder if shard else Path(out)
         return
-    url, folder = str(out).rstrip("/"), folder_for(str(out))
+    url, folder = url_of(out, shard) or "", folder_for(str(out))
     if shard:
-        url, folder = f"{url}/{shard.folder}", folder / shard.folder
+        folder = folder / shard.folder
     async with kept(Remote(url, folder), folder, checkpoint):
         yield folder
+
+
+def url_of(out: str | Path, shard: Shard | None = None) -> str | None:
+    """The URL of a collection, or of one shard of it; None for a directory."""
+    if not is_url(out):
+        return None
+    url = str(out).rstrip("/")
+    return f"{url}/{shard.folder}" if shard else url
 
 
 def shards_at(out: str | Path, wanted: int) -> int:

@@ -19,7 +19,8 @@ from maieutic.collector.claim import Claimed
 from maieutic.collector.core import OnProgress, carry_out_counting
 from maieutic.collector.job import Job
 from maieutic.collector.pace import pace_of, share
-from maieutic.collector.place import shards_at
+from maieutic.collector.place import shards_at, url_of
+from maieutic.collector.remote import folder_for
 from maieutic.collector.report import CollectReport, Progress, Tally
 from maieutic.collector.shard import Shard
 from maieutic.collector.together import progress_of, progress_together, reports_together
@@ -116,7 +117,8 @@ async def carry_out_on_ray(
         finally:
             for worker in workers:
                 ray.kill(worker)
-    return reports_together(Path(out), done, problems, totals)
+    report = reports_together(folder_for(str(out)) if is_url(out) else Path(out), done, problems, totals)
+    return replace(report, url=url_of(out))
 
 
 def _actor(ray: Any, name: str, concurrency: str) -> Any:
@@ -233,7 +235,14 @@ def _ray() -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")  # pyright: ignore[reportArgumentType]
+    try:
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")  # pyright: ignore[reportArgumentType]
+    except Exception as error:  # of any class, a bare Exception among them
+        ray.shutdown()
+        first = str(error).strip().partition("\n")[0].rstrip(".")
+        raise UserError(
+            f"Ray could not be started ({first}): start the same command again, or see to what RAY_ADDRESS names."
+        ) from error
     try:
         yield ray
     finally:

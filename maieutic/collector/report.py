@@ -65,7 +65,8 @@ class CollectReport:
     `stopped` says in one sentence why it ended before its end: that it was interrupted, or that the model's server
     stopped answering, be it for the last run alone; None otherwise. `problems` are lines of the task file that could
     not be used, a sentence each. `left_out` attempts were not needed, because their groups ended early; `total` is
-    without them. `divided` says that `out` holds shards, each with files of its own.
+    without them. `divided` says that `out` holds shards, each with files of its own. Where it was asked for behind a
+    `url`, `out` is the folder here in which it was worked on.
     """
 
     out: Path
@@ -81,6 +82,12 @@ class CollectReport:
     stopped: str | None
     left_out: int = 0
     divided: bool = False
+    url: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where all of it is to be found from anywhere."""
+        return self.url or str(self.out)
 
     @property
     def left(self) -> int:

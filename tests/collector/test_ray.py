@@ -8,12 +8,15 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from maieutic.cli.collection import in_words
 from maieutic.collector import Progress, collect
 from maieutic.collector.pace import share
 from maieutic.errors import UnknownName, UserError
@@ -115,6 +118,28 @@ async def test_roles_have_models_of_their_own(tmp_path: Path) -> None:
     with TraceReader(tmp_path) as reader:
         for row in rows:
             assert {(call.role == "critic", call.model) for call in reader.run(row.run_id).calls} == asked
+
+
+async def test_behind_a_url_the_report_names_it(tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/there"
+    with FakeServer(right) as server:
+        model = f"vllm/m@{server.url}"
+        report = await collect(tasks(12), out=url, engine="ray", actors=1, model=model)
+    assert (report.done, report.place) == (12, url)
+    assert f"maieutic export {url} --recipe" in in_words(report)
+    each_done_once(tmp_path / "there", keys(12))
+
+
+def test_a_cluster_that_can_not_be_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "tasks.jsonl").write_text('{"question": "6 * 7?"}\n')
+    command = ["collect", str(tmp_path / "tasks.jsonl"), "--engine", "ray", "--out", str(tmp_path / "out"), "--quiet"]
+    env = {**os.environ, "RAY_ADDRESS": "not a place"}
+    ran = subprocess.run([sys.executable, "-m", "maieutic", *command], env=env, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (
+        2,
+        "maieutic: Ray could not be started (Invalid address format: not a place): start the same command again, or "
+        "see to what RAY_ADDRESS names.\n",
+    )
 
 
 async def test_a_stop_ends_all_actors_and_another_start_goes_on(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from maieutic.cli.collection import in_words
 from maieutic.collector import collect
 from maieutic.collector.remote import folder_for
 from maieutic.errors import TraceError
@@ -88,7 +89,9 @@ async def test_another_machine_goes_on_where_one_ended(
     s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"s3://{s3.bucket}/deep/runs"
-    assert (await collect(tasks(), out=url, model=model())).done == 10
+    first = await collect(tasks(), out=url, model=model())
+    assert (first.done, first.place) == (10, url) and first.out.is_dir()
+    assert f"traces:  {url}/traces" in in_words(first) and f"export {url} --recipe" in in_words(first)
     monkeypatch.setenv("MAIEUTIC_HOME", str(tmp_path / "two"))
     second = await collect(tasks(15), out=url, model=model())
     assert (second.done, second.new) == (15, 5)
