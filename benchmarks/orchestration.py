@@ -18,16 +18,19 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypedDict
 
 import aiohttp
 import httpx
+import models_graph
 import orjson
 from langgraph.graph import END, START, StateGraph
 from models_servers import answer
 
 from maieutic.collector import collect
+from maieutic.graphs.graph import Graph
 from maieutic.llm.server.net import aiohttp_transport
 from maieutic.runner import open_runner
 from maieutic.tasks.task import Task
@@ -85,16 +88,18 @@ class State(TypedDict, total=False):
     x: str
 
 
-def one_empty_node() -> Any:
-    """A compiled graph that does nothing: what LangGraph itself costs a run."""
+def empty_nodes(number: int) -> Any:
+    """A compiled graph of so many nodes in a row that do nothing: what LangGraph itself costs a run."""
 
     async def node(state: State) -> dict[str, str]:
         return {"x": "1"}
 
     graph = StateGraph(State)
-    graph.add_node("node", node)
-    graph.add_edge(START, "node")
-    graph.add_edge("node", END)
+    names = [f"node-{i}" for i in range(number)]
+    for name in names:
+        graph.add_node(name, node)
+    for before, after in pairwise([START, *names, END]):
+        graph.add_edge(before, after)
     return graph.compile()
 
 
@@ -106,7 +111,8 @@ async def ways(base_url: str, folder: Path, stack: AsyncExitStack) -> list[Way]:
     content = {"content-type": "application/json"}
     task = Task(question=QUESTION, gold="7")
     request = Request((*MESSAGES,), Sampling(temperature=1.0, seed=1))
-    nothing = one_empty_node()
+    nothing, five = empty_nodes(1), empty_nodes(models_graph.NODES)
+    walked = Graph.of("five nodes", models_graph, {})
     all_samples = {"samples": SAMPLES, "early_stop": False}
     direct = await stack.enter_async_context(open_runner("direct", model=model, traces=folder / "direct"))
     voting = await stack.enter_async_context(
@@ -123,8 +129,13 @@ async def ways(base_url: str, folder: Path, stack: AsyncExitStack) -> list[Way]:
     async def client_alone() -> object:
         return await direct.models[""].model.sample(request)
 
+    nodes = await stack.enter_async_context(open_runner(walked, model=model, traces=folder / "nodes"))
+
     async def empty_graph() -> object:
         return await nothing.ainvoke({}, {"recursion_limit": 64}, context={})
+
+    async def empty_five() -> object:
+        return await five.ainvoke({}, {"recursion_limit": 64}, context={})
 
     collections = iter(range(10**6))
 
@@ -139,7 +150,16 @@ async def ways(base_url: str, folder: Path, stack: AsyncExitStack) -> list[Way]:
         Way(BARE, lambda n: at_once(with_httpx, n, IN_FLIGHT)),
         Way("model client alone", lambda n: at_once(client_alone, n, IN_FLIGHT)),
         Way("LangGraph alone: one empty node, no call", lambda n: at_once(empty_graph, n, IN_FLIGHT)),
+        Way(
+            "LangGraph alone: five empty nodes, by node",
+            lambda n: at_once(empty_five, n // models_graph.NODES, IN_FLIGHT),
+        ),
         Way("direct", lambda n: at_once(lambda: direct.run(task), n, IN_FLIGHT), ours=True),
+        Way(
+            "a graph of five nodes",
+            lambda n: at_once(lambda: nodes.run(task), n // models_graph.NODES, IN_FLIGHT),
+            ours=True,
+        ),
         Way(
             f"self_consistency, {SAMPLES} samples",
             lambda n: at_once(lambda: voting.run(task), n // SAMPLES, IN_FLIGHT // SAMPLES),
