@@ -36,6 +36,7 @@ _YOURS = {  # what a person can do about an error of the system
     errno.EROFS: _PLACE,
     errno.ENOTDIR: _PLACE,
     errno.EISDIR: _PLACE,
+    errno.EEXIST: _PLACE,  # a file where a folder is to be
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
 }
@@ -128,7 +129,8 @@ def _refused(error: OSError) -> str:
     """What the system refused, and what to do; for files that no command has a better sentence about."""
     if error.errno not in _YOURS:
         return f"{type(error).__name__}: {error} (set MAIEUTIC_DEBUG=1 to see where)."
-    where = f"{error.filename} can't be used: " if error.filename else ""
+    name = error.filename2 or error.filename  # of a move, where it went
+    where = f"{name} can't be used: " if name else ""
     return f"{where}{error.strerror}. {_YOURS[error.errno]}, then start the same command again."
 
 

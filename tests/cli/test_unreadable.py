@@ -89,7 +89,10 @@ def test_a_disk_error_that_no_command_expects_is_a_sentence(
     out = tmp_path / "out"
     (out / "report.md").mkdir(parents=True)
     ended = maieutic("eval", asked[1], "--graph", "direct", "--model", "seven", "--out", str(out), "--quiet")
-    assert ended.code == 2 and f"{os.strerror(errno.EISDIR)}. Give another place" in ended.err, ended.err
+    said = f"{out / 'report.md'} can't be used: {os.strerror(errno.EISDIR)}. Give another place"
+    assert ended.code == 2 and said in ended.err, ended.err
+    loop = maieutic("improve", "in-box", "--env", asked[1], "--held-out", asked[1], "--out", asked[1], "--quiet")
+    assert loop.code == 2 and f"{asked[1]} can't be used: {os.strerror(errno.EEXIST)}. Give" in loop.err, loop.err
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may read everything")
