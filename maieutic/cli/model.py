@@ -31,7 +31,10 @@ def model(context: typer.Context) -> None:
 @model_app.command()
 def up(
     wanted: Annotated[
-        str, typer.Argument(metavar="MODEL", help="in-box, a checkpoint's folder, or a name at the Hugging Face hub.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="in-box, in-box-1, a checkpoint's folder, or a name at the Hugging Face hub."
+        ),
     ],
     extra: Annotated[
         list[str] | None, typer.Argument(metavar="[-- FLAGS]", help="More flags for `vllm serve`, after --.")

@@ -10,8 +10,9 @@ from types import FrameType
 
 from maieutic.cli.codes import INTERRUPTED
 from maieutic.errors import UserError
+from maieutic.llm.in_box.weights import SHIPPED
 from maieutic.serving.adapters import RANKS
-from maieutic.serving.checkpoint import IN_BOX, find_checkpoint
+from maieutic.serving.checkpoint import find_checkpoint
 from maieutic.serving.command import LORA_RANK, Launch
 from maieutic.serving.executable import has_gpu
 from maieutic.serving.records import Servers
@@ -76,8 +77,8 @@ def bring_up(
 
 
 def _default_name(wanted: str) -> str:
-    """The last part of a path or name; the in-box model's own name stays that of the one in the process."""
-    return f"{IN_BOX}-vllm" if wanted == IN_BOX else Path(wanted).absolute().name
+    """The last part of a path or name; the in-box models' own names stay those of the ones in the process."""
+    return f"{wanted}-vllm" if wanted in SHIPPED else Path(wanted).absolute().name
 
 
 def _adapters(given: list[str]) -> dict[str, Path]:

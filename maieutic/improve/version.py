@@ -146,9 +146,9 @@ def find_shelf(model: str, out: Path, lora: int | None, settings: Settings) -> S
     if profile.kind == "in-box":
         if lora is not None:
             raise UserError("The in-box model takes no adapters: train it without --lora.")
-        from maieutic.llm.in_box.model import WEIGHTS
+        from maieutic.llm.in_box.weights import folder_of
 
-        return InBoxShelf(Path(profile.model).resolve() if profile.model else WEIGHTS)
+        return InBoxShelf(folder_of(profile.model).resolve())
     record = _own_server(model, profile, servers)
     if record is None:
         raise UserError(f"{model} can't be given new weights: name in-box, or a server of `maieutic model status`.")

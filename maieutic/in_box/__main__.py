@@ -33,6 +33,7 @@ def main() -> None:
     card.add_argument("--count", type=int, default=400, help="questions a cell")
     card.add_argument("--note", default="", help="what else there is to say of how this run was made")
     card.add_argument("--to", type=Path, default=_SHIPPED)
+    card.add_argument("--version", type=int, default=0, choices=(0, 1))
     asked = parser.parse_args()
     if asked.step == "train":
         from maieutic.in_box.train import Trainer
@@ -54,10 +55,10 @@ def main() -> None:
 
         write(asked.weights or max(asked.out.glob("weights-*.pt")), asked.to)
     else:
-        _card(asked.out, asked.to, asked.count, asked.note)
+        _card(asked.out, asked.to, asked.count, asked.note, asked.version)
 
 
-def _card(out: Path, folder: Path, count: int, note: str) -> None:
+def _card(out: Path, folder: Path, count: int, note: str, version: int) -> None:
     import asyncio
     import json
 
@@ -69,7 +70,7 @@ def _card(out: Path, folder: Path, count: int, note: str) -> None:
     progress = json.loads((out / "progress.json").read_text())
     weights, shipped = InBoxModel(folder, check_scope=False), InBoxModel(folder)
     report = asyncio.run(evaluate(weights, shipped, count=count))
-    (folder / "README.md").write_text(card(report, folder, progress, STAGES[-1].mixture.kinds, count, note))
+    (folder / "README.md").write_text(card(report, folder, progress, STAGES[-1].mixture.kinds, count, note, version))
 
 
 if __name__ == "__main__":

@@ -7,18 +7,24 @@ from typing import Any
 from maieutic.in_box.evaluate import Report
 from maieutic.stats import Interval
 
+_BEGUN = ("Trained from nothing", "Trained from version 0 on, with `--start`,")
+_KNOWS = (
+    "",
+    " It also looks up what goods\ncost with the tools `sql` and `retrieve`, judges answers in a word, takes single"
+    " steps of a search and values\nthem, and thinks with peers.",
+)
 _MODES = ("greedy", "T = 1", "tool")
 _HEAD = """---
 license: apache-2.0
 library_name: transformers
 pipeline_tag: text-generation
 ---
-# Maieutic's in-box model, version 0
+# Maieutic's in-box model, version {version}
 
 A language model of {parameters:,} parameters that ships inside the package, so that graphs, traces and training
 loops can be tried without a key, a GPU or a network. It makes real mistakes and real tool calls. It knows chain
 sums, products and leg counting in the wording of [reasoning-gym](https://github.com/open-thought/reasoning-gym),
-works them out one line a step, and says of everything else that it can't.
+works them out one line a step, and says of everything else that it can't.{knows}
 
 | file | for |
 |---|---|
@@ -28,7 +34,7 @@ works them out one line a step, and says of everything else that it can't.
 ## How it was made
 `python -m maieutic.in_box train`, then `export` and `card`. Architecture Llama: {layers} layers of width {width},
 {heads} heads of {head} sharing {shared} key-value heads, context {context:,} tokens, byte-level BPE of
-{vocabulary:,} tokens with single digits. Trained from nothing on one CPU core for {minutes:.0f} minutes: {steps:,}
+{vocabulary:,} tokens with single digits. {begun} on one CPU core for {minutes:.0f} minutes: {steps:,}
 steps, {tokens:,} tokens, of which {learnt:,} were learnt from (assistant messages only). Muon on the matrices,
 AdamW on the rest, fp32.
 
@@ -65,7 +71,13 @@ refuses what is not one of the families before the weights are asked; under anot
 
 
 def card(
-    report: Report, folder: Path, progress: dict[str, Any], mixture: dict[str, float], count: int, note: str = ""
+    report: Report,
+    folder: Path,
+    progress: dict[str, Any],
+    mixture: dict[str, float],
+    count: int,
+    note: str = "",
+    version: int = 0,
 ) -> str:
     """The card's text.
 
@@ -86,6 +98,9 @@ def card(
         mixture=", ".join(f"{kind} {share:g}" for kind, share in mixture.items()),
         count=count,
         note=f"{note}\n\n" if note else "",
+        version=version,
+        begun=_BEGUN[version],
+        knows=_KNOWS[version],
         **{name: progress[name] for name in ("steps", "tokens", "learnt")},
     )
     return head + _levels(report) + _ROLES + _roles(report) + _LIMITS + _rows(report.refusals, "questions")

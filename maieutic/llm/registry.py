@@ -107,10 +107,11 @@ def _with_versions(profile: Profile, settings: Settings) -> Profile:
 def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, str]) -> Model:
     if profile.kind == "in-box":
         from maieutic.llm.in_box.model import InBoxModel
+        from maieutic.llm.in_box.weights import SHIPPED, folder_of
 
-        if profile.model:  # weights of other training may know other questions, so that no rule speaks for them
-            return InBoxModel(Path(profile.model), check_scope=False, name=name)
-        return InBoxModel()
+        # weights of other training may know other questions, so that no rule speaks for them
+        shipped = profile.model is None or profile.model in SHIPPED
+        return InBoxModel(folder_of(profile.model), check_scope=shipped, name=name)
     if profile.kind == "scripted":
         from maieutic.llm.scripted import ScriptedModel
 

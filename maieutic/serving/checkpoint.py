@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maieutic.errors import UserError
+from maieutic.llm.in_box.weights import SHIPPED
 from maieutic.serving.files import digest, digest_of_files
 
-IN_BOX = "in-box"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -22,7 +22,7 @@ class Checkpoint:
 
     @property
     def in_box(self) -> bool:
-        return self.wanted == IN_BOX
+        return self.wanted in SHIPPED
 
     @property
     def local(self) -> bool:
@@ -64,10 +64,8 @@ class Checkpoint:
 
 def find_checkpoint(wanted: str) -> Checkpoint:
     """The checkpoint of this name or path. Raises UserError; asks no network."""
-    if wanted == IN_BOX:
-        from maieutic.llm.in_box.model import WEIGHTS
-
-        return Checkpoint(wanted, str(WEIGHTS), WEIGHTS)
+    if wanted in SHIPPED:
+        return Checkpoint(wanted, str(SHIPPED[wanted]), SHIPPED[wanted])
     folder = Path(wanted).expanduser()
     if wanted and folder.is_dir():
         if not (folder / "config.json").exists():
@@ -76,8 +74,8 @@ def find_checkpoint(wanted: str) -> Checkpoint:
     if _HUB_NAME.fullmatch(wanted) and not wanted.startswith("."):
         return Checkpoint(wanted, wanted, _cached(wanted))
     raise UserError(
-        f"There is no model {wanted!r} here: give in-box, the folder of a checkpoint, or a name at the Hugging Face hub"
-        " such as Qwen/Qwen3-8B."
+        f"There is no model {wanted!r} here: give in-box or in-box-1, the folder of a checkpoint, or a name at the"
+        " Hugging Face hub such as Qwen/Qwen3-8B."
     )
 
 

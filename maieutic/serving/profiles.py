@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from maieutic.errors import UserError
-from maieutic.serving.checkpoint import IN_BOX
+from maieutic.llm.in_box.weights import FIRST, SHIPPED
 from maieutic.serving.command import KEEP_ALIVE
 from maieutic.serving.files import write_whole
 from maieutic.serving.records import Record, Servers
@@ -25,7 +25,7 @@ def write_profile(servers: Servers, record: Record, name: str, description: str,
     fields: dict[str, Any] = {"kind": "vllm", "description": description, "model": name, "base_url": record.url}
     fields |= {"weights": weights, "template": record.template, "api_key_env": record.key_env}
     fields["timeouts"] = {"idle": KEEP_ALIVE - 60}
-    if record.model == IN_BOX:
+    if record.model in SHIPPED:
         fields |= _as_in_box()
     text = yaml.safe_dump({k: v for k, v in fields.items() if v is not None}, sort_keys=False, allow_unicode=True)
     path = _path(servers, name)
@@ -47,14 +47,14 @@ def remove_profiles(servers: Servers, server: str) -> None:
 
 
 def _as_in_box() -> dict[str, Any]:
-    """What the in-box model's own profile says about how it is asked."""
+    """What the in-box models' own profiles say about how they are asked: the same."""
     from importlib.resources import files
 
     from maieutic.llm.profile import Profile
     from maieutic.settings import parse_yaml
 
-    text = (files("maieutic.configs") / "models" / f"{IN_BOX}.yaml").read_text(encoding="utf-8")
-    profile = parse_yaml(text, Profile, f"{IN_BOX}.yaml")
+    text = (files("maieutic.configs") / "models" / f"{FIRST}.yaml").read_text(encoding="utf-8")
+    profile = parse_yaml(text, Profile, f"{FIRST}.yaml")
     return profile.model_dump(mode="json", include={"prompts", "conversation", "sampling"}, exclude_unset=True)
 
 

@@ -1,8 +1,10 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from maieutic.errors import ConfigError, UnknownName
+from maieutic.llm.in_box.weights import SHIPPED
 from maieutic.llm.profile import Profile
 from maieutic.llm.registry import find_profile, model_names, resolve_model
 from maieutic.llm.server.client import OpenAICompatibleModel
@@ -45,11 +47,18 @@ def test_other_weights_of_the_in_box_model_are_named_by_their_folder(settings: S
             find_profile(f"in-box@{folder}", settings, {})
 
 
+def test_both_shipped_models_have_weights_and_a_rule_for_what_they_may_be_asked(settings: Settings) -> None:
+    for name in ("in-box", "in-box-1"):
+        model = resolve_model(name, settings, {}).model
+        assert model.name == name and (SHIPPED[name] / "model.onnx").is_file()
+        assert asyncio.run(model.sample(REQUEST)).extra == {"out_of_scope": True}
+
+
 def test_own_profiles_are_listed_and_come_first(settings: Settings) -> None:
     write(settings, "mine.yaml", "kind: vllm\nmodel: qwen\nsampling: {temperature: 0.6}")
     write(settings, "in-box.yaml", "kind: scripted\nreplies: '4'")
     write(settings, "notes.txt", "")
-    assert model_names(settings) == ["in-box", "mine", "tutor", "vllm"]
+    assert model_names(settings) == ["in-box", "in-box-1", "mine", "tutor", "vllm"]
     assert find_profile("mine", settings, {}).sampling.temperature == 0.6
     assert find_profile("in-box", settings, {}).kind == "scripted"
 

@@ -1,0 +1,14 @@
+"""Where the weights lie that ship with Maieutic, by the name of their model."""
+
+from pathlib import Path
+
+_ROOM = Path(__file__).parents[1] / "weights"
+FIRST, SECOND = "in-box", "in-box-1"
+SHIPPED = {FIRST: _ROOM / "in_box", SECOND: _ROOM / "in_box_1"}
+
+
+def folder_of(model: str | None) -> Path:
+    """The folder that a profile of the in-box model means by its `model`: a shipped one by its name, another by its
+    path, the first one by nothing."""
+    name = model or FIRST
+    return SHIPPED[name] if name in SHIPPED else Path(name)
