@@ -1,6 +1,6 @@
 """What graphs are worth on the in-box model: accuracy, tokens and seconds, beside self-consistency at equal tokens.
 
-    python benchmarks/graphs.py [--n 300] [--seed 7] [--bank 16] [--out DIR]
+    python benchmarks/graphs.py [--n 300] [--seed 7] [--bank 16] [--out DIR] [--model NAME --results FILE]
 
 Four kinds of questions of the test split, every contender on each of them; then all four together. A second start with
 the same `--out` goes on where the first was stopped.
@@ -23,7 +23,7 @@ from maieutic.evals.report import markdown
 from maieutic.tasks.source import load_tasks
 from maieutic.tasks.task import AnswerType
 
-RESULTS = Path(__file__).parent / "results" / "graphs.md"
+RESULTS = Path(__file__).parent / "results"
 CONTENDERS = (
     "direct, greedy=direct?temperature=0",
     "direct, T 1=direct?temperature=1",
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--bank", type=int, default=16, help="plain samples a question")
     parser.add_argument("--model", default="in-box")
     parser.add_argument("--out", type=Path, help="keep the runs here")
+    parser.add_argument("--results", default="graphs.md", metavar="NAME", help="the file in results/ that is written")
     parser.add_argument("--only", action="append", help="labels of contenders, all of them without it")
     asked = parser.parse_args()
     tasks = sources("test", asked.n, asked.seed)
@@ -61,9 +62,10 @@ def main() -> None:
             evaluate(tasks, wanted, [asked.model], out=out, bank=asked.bank, seed=asked.seed, concurrency=64)
         )
         text, rows = together(found, tasks, asked.model)
-        RESULTS.write_text(f"{text}\n{markdown(found, command).replace('# Evaluation', '## One by one', 1)}")
-    RESULTS.with_suffix(".json").write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
-    print(RESULTS.read_text())
+        kept = RESULTS / asked.results
+        kept.write_text(f"{text}\n{markdown(found, command).replace('# Evaluation', '## One by one', 1)}")
+    kept.with_suffix(".json").write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
+    print(kept.read_text())
 
 
 def together(found: Evaluation, tasks: list[str], model: str) -> tuple[str, list[dict[str, object]]]:
@@ -73,7 +75,7 @@ def together(found: Evaluation, tasks: list[str], model: str) -> tuple[str, list
     for cell in cross(tasks, [model], [BANK]):
         bank += attempts_in(found.out / "cells" / cell.folder)
         types |= {task.id: task.answer_type for task in load_tasks(cell.tasks).tasks}
-    lines = ["# Graphs on the in-box model", "", f"All {len(types)} questions together.", ""]
+    lines = [f"# Graphs on the model {model}", "", f"All {len(types)} questions together.", ""]
     lines.append("| contender | n | accuracy | tokens | calls | seconds | less a vote at equal tokens |")
     lines.append("|---|---|---|---|---|---|---|")
     rows: list[dict[str, object]] = []

@@ -41,8 +41,8 @@ MARKETS = {Level("prices", goods, 9): weight for goods, weight in ((1, 1.0), (2,
 _SOLVING = {"solve": 70.0, "tool": 12.0, "refuse": 4.0, "copy": 14.0}
 _SURE = {"solve": 78.0, "tool": 10.0, "refuse": 3.0, "copy": 3.0, "look_up": 5.0, "unknown": 1.0}
 _ALL = {
-    "solve": 28.0, "tool": 7.0, "refuse": 4.0, "critic": 18.0, "refiner": 8.0, "debater": 7.0, "judge": 6.0,
-    "verifier": 7.0, "peer": 5.0, "recheck": 3.0, "look_up": 5.0, "unknown": 1.0, "stepper": 3.0, "valuer": 6.0,
+    "solve": 24.0, "tool": 6.0, "refuse": 4.0, "critic": 20.0, "refiner": 7.0, "debater": 7.0, "judge": 10.0,
+    "verifier": 5.0, "peer": 5.0, "recheck": 4.0, "look_up": 5.0, "unknown": 1.0, "stepper": 6.0, "valuer": 8.0,
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from maieutic.in_box.dialogue import (
     tool_call,
     user,
 )
-from maieutic.in_box.drafts import draft_of, review, shown, wrong_solution
+from maieutic.in_box.drafts import draft_of, review, shown, verdict, wrong_solution
 from maieutic.in_box.errands import look_up, unknown
 from maieutic.in_box.families import Level, Problem, animals, code, draw, expression, work
 from maieutic.in_box.outside import REFUSAL, outsider
@@ -75,13 +75,14 @@ def critic(problem: Problem, rng: random.Random) -> Dialogue:
     """Question and a draft, which is wrong more often than not: copying the draft must not pay."""
     draft = draft_of(problem, rng, 0.6)
     asked = f"{problem.question}\n\nSolution:\n" + "\n".join(draft)
-    return dialogue("critic", SYSTEMS["critic"], user(asked), assistant(review(draft, problem)))
+    return dialogue("critic", SYSTEMS["critic"], user(asked), assistant(verdict(draft, problem)))
 
 
 def refiner(problem: Problem, rng: random.Random) -> Dialogue:
     """Question, draft and review, the solution put right."""
     draft = draft_of(problem, rng, 0.75)
-    asked = f"{problem.question}\n\nSolution:\n{shown(draft, rng)}\n\nReview:\n{review(draft, problem)}"
+    said = rng.choice((review, verdict))(draft, problem)
+    asked = f"{problem.question}\n\nSolution:\n{shown(draft, rng)}\n\nReview:\n{said}"
     return _again("refiner", problem, asked, rng)
 
 

@@ -24,21 +24,40 @@ def first_wrong(solution: list[str], problem: Problem) -> int | None:
 
 
 def review(solution: list[str], problem: Problem) -> str:
-    """The critic's words on `solution`: every step done again and compared, up to the first wrong one."""
-    right = work(problem)
-    longer = [*solution, *[""] * (len(right) - len(solution))]  # a line that is missing is wrong
-    lines, wrong = checked(longer, problem)
+    """What a calculator says of `solution`: every step done again and compared, up to the first wrong one."""
+    wrong = first_wrong(solution, problem)
+    lines = [
+        f"Step {number}: {line}, {'wrong' if number == wrong else 'right'}" for number, line in _until(wrong, problem)
+    ]
     return "\n".join([*lines, f"First wrong step: {wrong or 'none'}"])
 
 
-def checked(steps: list[str], problem: Problem) -> tuple[list[str], int | None]:
-    """Each step done again and compared, up to the first wrong one, and that one's number; None where all are right."""
-    lines = []
-    for number, (line, said) in enumerate(zip(work(problem), steps, strict=False), 1):
-        lines.append(f"Step {number}: {line}, {'right' if line == said else 'wrong'}")
-        if line != said:
-            return lines, number
-    return lines, None
+def compared(steps: list[str], problem: Problem) -> tuple[list[str], int | None]:
+    """The question worked anew, and what each step came to, up to the first wrong one; then that one's number, None
+    where all are right.
+
+    It is worked anew before anything is compared: between the lines that it shall check, this model copies them.
+    """
+    wrong = first_wrong(steps, problem)
+    if wrong is not None and wrong > len(steps):
+        wrong = None
+    flags = []
+    for number, line in _until(wrong or len(steps), problem):
+        result = line.replace(": ", " = ").rpartition(" = ")[2]
+        flags.append(f"Step {number}: {result}, {'wrong' if number == wrong else 'right'}")
+    return [*work(problem), *flags], wrong
+
+
+def verdict(solution: list[str], problem: Problem) -> str:
+    """The critic's words on `solution`. A line that is missing at its end is wrong."""
+    right = work(problem)
+    lines, wrong = compared([*solution, *[""] * (len(right) - len(solution))], problem)
+    return "\n".join([*lines, f"First wrong step: {wrong or 'none'}"])
+
+
+def _until(number: int | None, problem: Problem) -> list[tuple[int, str]]:
+    """The right lines, numbered from 1, up to this one."""
+    return list(enumerate(work(problem), 1))[:number]
 
 
 def draft_of(problem: Problem, rng: random.Random, wrong: float) -> list[str]:

@@ -3,7 +3,7 @@
 import random
 
 from maieutic.in_box.dialogue import SYSTEMS, Dialogue, assistant, dialogue, user
-from maieutic.in_box.drafts import checked, draft_of, first_wrong
+from maieutic.in_box.drafts import compared, draft_of, first_wrong
 from maieutic.in_box.families import Problem, work
 
 SOLVED, HOLDS, LOST = "A", "B", "E"
@@ -20,10 +20,10 @@ def stepper(problem: Problem, rng: random.Random) -> Dialogue:
 
 
 def valuer(problem: Problem, rng: random.Random) -> Dialogue:
-    """Question and steps so far, each done again and compared up to the first wrong one; then how they stand."""
+    """Question and steps so far; worked anew and compared up to the first wrong one, then how they stand."""
     draft = draft_of(problem, rng, 0.6)
     shown = draft[: rng.randint(1, len(draft))] if rng.random() < 0.7 else draft
-    lines, wrong = checked(shown, problem)
+    lines, wrong = compared(shown, problem)
     status = LOST if wrong else SOLVED if shown[-1].startswith("Answer") else HOLDS
     said = "\n".join([*lines, f"Status: {status}"])
     return dialogue("valuer", SYSTEMS["valuer"], user(quote_steps(problem, shown)), assistant(said))

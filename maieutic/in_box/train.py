@@ -226,8 +226,10 @@ class Trainer:
         workers: int = 0,
         most: int = BATCH_TOKENS,
         start: Path | None = None,
+        rate: float = 1.0,
     ) -> None:
-        """`start` is a model folder to go on from: its weights, its tokenizer, and the last stage of the curriculum."""
+        """`start` is a model folder to go on from: its weights, its tokenizer, and the last stage of the curriculum.
+        All learning rates are times `rate`."""
         import torch
 
         torch.set_num_threads(1)
@@ -240,7 +242,7 @@ class Trainer:
         self._clock = time.monotonic if self.device == "cuda" else time.process_time
         self.begin = STAGES[-2].until if start else 0.0
         self.optimizers = optimizers(self.model)
-        self._full = [o.param_groups[0]["lr"] for o in self.optimizers]
+        self._full = [rate * o.param_groups[0]["lr"] for o in self.optimizers]
         self.at = Progress()
         self.stopping = False
         if resume and (out / "last.pt").exists():

@@ -9,7 +9,7 @@ import pytest
 from maieutic.in_box.curriculum import FULL, STAGES
 from maieutic.in_box.dialogue import SYSTEMS, Dialogue
 from maieutic.in_box.dialogues import ROLES, critic, debater, judge, refiner, refuse, sample, solve, solve_with_tool
-from maieutic.in_box.drafts import first_wrong, review, wrong_solution
+from maieutic.in_box.drafts import first_wrong, review, verdict, wrong_solution
 from maieutic.in_box.families import Level, Problem, draw, expression, work
 from maieutic.in_box.outside import REFUSAL, outsider, part_of
 from maieutic.tasks.split import split_of
@@ -78,6 +78,18 @@ def test_the_critic_finds_nothing_in_a_right_solution() -> None:
         lines = review(work(problem), problem).split("\n")
         assert lines[-1] == "First wrong step: none"
         assert all(line.endswith(", right") for line in lines[:-1])
+
+
+def test_the_critic_works_anew_before_it_compares() -> None:
+    rng = random.Random(13)
+    for problem in _problems(5):
+        right = work(problem)
+        draft = wrong_solution(problem, rng) if rng.random() < 0.6 else right
+        number = first_wrong(draft, problem)
+        lines = verdict(draft, problem).split("\n")
+        assert lines[: len(right)] == right and lines[-1] == f"First wrong step: {number or 'none'}"
+        flags = [line.rsplit(", ", 1)[1] for line in lines[len(right) : -1]]
+        assert flags == (["right"] * (number - 1) + ["wrong"] if number else ["right"] * len(right))
 
 
 def test_every_role_ends_in_the_right_answer() -> None:
