@@ -10,8 +10,8 @@ from maieutic.stats import Interval
 _BEGUN = ("Trained from nothing", "Trained from version 0 on, with `--start`,")
 _KNOWS = (
     "",
-    " It also looks up what goods\ncost with the tools `sql` and `retrieve`, judges answers in a word, takes single"
-    " steps of a search and values\nthem, and thinks with peers.",
+    " It was also trained to look up\nwhat goods cost with the tools `sql` and `retrieve`, to judge answers in a word,"
+    " to take\nsingle steps of a search and value them, and to think with peers; how far it learnt that is said below.",
 )
 _MODES = ("greedy", "T = 1", "tool")
 _HEAD = """---

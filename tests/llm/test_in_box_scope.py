@@ -6,7 +6,6 @@ from maieutic.in_box.evaluate import LEVELS
 from maieutic.in_box.families import draw
 from maieutic.llm.in_box.model import InBoxModel
 from maieutic.llm.in_box.scope import REFUSAL, in_scope
-from maieutic.tasks import market
 from maieutic.types import Message, Request
 
 
@@ -29,14 +28,6 @@ def asked(text: str) -> tuple[Message, ...]:
 )
 def test_its_families_are_in_scope(text: str) -> None:
     assert in_scope(asked(text))
-
-
-def test_prices_are_in_scope_for_the_model_that_looks_them_up() -> None:
-    rng = Random(1)
-    for kinds in range(1, 9):
-        question = market.asked(market.basket(kinds, 30, rng))
-        assert in_scope(asked(question), prices=True) and not in_scope(asked(question))
-    assert not in_scope(asked("What do you think of 3 pears and 2 figs?"), prices=True)
 
 
 def test_every_level_up_to_six_terms_is_in_scope() -> None:

@@ -22,7 +22,7 @@ from maieutic.errors import ModelError
 from maieutic.llm.in_box.chat import Chat, read_calls
 from maieutic.llm.in_box.engine import CONTEXT, Engine, choose, likeliest
 from maieutic.llm.in_box.scope import in_scope, refusal
-from maieutic.llm.in_box.weights import FIRST, SECOND, SHIPPED
+from maieutic.llm.in_box.weights import FIRST, SHIPPED
 from maieutic.llm.model import Enough, OnDelta, check_raw
 from maieutic.types import Completion, Delta, Request, Sampling, Usage
 
@@ -65,7 +65,7 @@ class InBoxModel:
     ) -> None:
         self.name = name
         self.chat = Chat(folder)
-        self._check_scope, self._knows_prices = check_scope, folder == SHIPPED[SECOND]
+        self._check_scope = check_scope
         self._threads = threads or min(4, _cores())
         self._worker: _Worker | None = None
         self._calls = itertools.count()
@@ -79,7 +79,7 @@ class InBoxModel:
         """
         started = time.monotonic()
         job = self._job(request, on_delta)
-        if not job.raw and self._check_scope and not in_scope(request.messages, self._knows_prices):
+        if not job.raw and self._check_scope and not in_scope(request.messages):
             return _refuse(refusal(self.name, self.chat.template_hash), on_delta)
         if self._worker is None:
             self._worker = _Worker(self.chat, self._threads)

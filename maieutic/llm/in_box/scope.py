@@ -16,7 +16,6 @@ REFUSAL = (
 )
 _NUMBER = r"-?[0-9]{1,2}"
 _SUM = rf"{_NUMBER}(?: ?[+-] ?{_NUMBER}){{1,5}}"
-_GOODS = r"[0-9]{1,2} [a-z]+"
 _EXPRESSION = rf"(?:{_SUM}|{_NUMBER} ?[*×x] ?{_NUMBER})"
 _QUESTIONS = re.compile(
     rf"(?:what is|calculate|compute|how much is)? ?{_EXPRESSION} ?=? ?[?.]?"
@@ -25,11 +24,10 @@ _QUESTIONS = re.compile(
     r"|.*how many legs are there in total if you have \d.*",
     re.IGNORECASE | re.DOTALL,
 )
-_PRICES = re.compile(rf"what do {_GOODS}(?:, {_GOODS})*(?: and {_GOODS})? cost together\?", re.IGNORECASE)
 
 
-def in_scope(messages: Sequence[Message], prices: bool = False) -> bool:
-    """Whether the question is one of the model's families; `prices` are one of the second model's.
+def in_scope(messages: Sequence[Message]) -> bool:
+    """Whether the question is one of the model's families.
 
     The question is the last user message, or its first paragraphs where a role's prompt quotes drafts after it.
     """
@@ -37,8 +35,7 @@ def in_scope(messages: Sequence[Message], prices: bool = False) -> bool:
     if not isinstance(asked, str):
         return False
     question = re.split(r"\n+(?:Solution|Your solution|Candidate 1|Steps):\n", asked, maxsplit=1)[0]
-    text = " ".join(question.split())
-    return _QUESTIONS.fullmatch(text) is not None or (prices and _PRICES.fullmatch(text) is not None)
+    return _QUESTIONS.fullmatch(" ".join(question.split())) is not None
 
 
 def refusal(name: str, template: str) -> Completion:

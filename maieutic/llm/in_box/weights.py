@@ -3,8 +3,8 @@
 from pathlib import Path
 
 _ROOM = Path(__file__).parents[1] / "weights"
-FIRST, SECOND = "in-box", "in-box-1"
-SHIPPED = {FIRST: _ROOM / "in_box", SECOND: _ROOM / "in_box_1"}
+FIRST = "in-box"
+SHIPPED = {FIRST: _ROOM / "in_box", "in-box-1": _ROOM / "in_box_1"}
 
 
 def folder_of(model: str | None) -> Path:
