@@ -110,7 +110,7 @@ def _build(name: str, profile: Profile, settings: Settings, env: Mapping[str, st
         from maieutic.llm.in_box.weights import SHIPPED, folder_of
 
         # weights of other training may know other questions, so that no rule speaks for them
-        shipped = profile.model is None or profile.model in SHIPPED
+        shipped = not profile.model or profile.model in SHIPPED
         return InBoxModel(folder_of(profile.model), check_scope=shipped, name=name)
     if profile.kind == "scripted":
         from maieutic.llm.scripted import ScriptedModel
