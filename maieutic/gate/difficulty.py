@@ -1,10 +1,10 @@
 """Difficulty: what is always or never solved teaches nothing within a group (DAPO, arXiv 2503.14476)."""
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 
 from maieutic.gate.sample import Sample
 from maieutic.recipes.recipe import Candidate, Tally
+from maieutic.recipes.scratch import scratch
 from maieutic.trace.reader import TraceReader
 from maieutic.trace.record import RunSummary
 from maieutic.types import Outcome
@@ -21,9 +21,8 @@ class Difficulty:
     def __init__(self, above: float, below: float) -> None:
         self._above, self._below = above, below
         self.unknown = 0
-        self._groups = sqlite3.connect("", isolation_level=None)
-        self._groups.execute("PRAGMA journal_mode = OFF")
-        self._groups.execute("CREATE TABLE groups (name TEXT PRIMARY KEY, solved INTEGER, n INTEGER) WITHOUT ROWID")
+        table = "CREATE TABLE groups (name TEXT PRIMARY KEY, solved INTEGER, n INTEGER) WITHOUT ROWID"
+        self._groups = scratch(table)
 
     def __call__(self, sample: Sample) -> str | None:
         """Of a row that states its share (`solved`)."""

@@ -9,13 +9,13 @@ and a mathematical data set is full of such pairs; dropping one would be a loss,
 cheap. Two samples with other gold answers are kept both, too. What it costs: a copy with one number mistyped stays.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from maieutic.gate.sample import Sample
 from maieutic.gate.words import facts, grams, words
+from maieutic.recipes.scratch import scratch
 from maieutic.recipes.seen import Seen
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ class Near:
         chance = np.random.default_rng(0)
         self._a = chance.integers(1, 2**63, BANDS * ROWS, dtype=np.uint64) | np.uint64(1)
         self._b = chance.integers(0, 2**63, BANDS * ROWS, dtype=np.uint64)
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute(f"PRAGMA cache_size = -{_CACHE}")
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("CREATE TABLE texts (id INTEGER PRIMARY KEY, place TEXT, signature BLOB)")
-        self._database.execute("CREATE TABLE bands (key BLOB, id INTEGER, PRIMARY KEY (key, id)) WITHOUT ROWID")
+        self._database = scratch(
+            "CREATE TABLE texts (id INTEGER PRIMARY KEY, place TEXT, signature BLOB)",
+            "CREATE TABLE bands (key BLOB, id INTEGER, PRIMARY KEY (key, id)) WITHOUT ROWID",
+            cache=_CACHE,
+        )
 
     def __call__(self, sample: Sample) -> str | None:
         import numpy as np

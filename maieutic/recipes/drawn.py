@@ -2,12 +2,10 @@
 side taken out again, in memory that doesn't grow with their number."""
 
 import pickle
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 
 from maieutic.recipes.items import Dialogue
-
-_CACHE = 16 * 1024  # KiB of the table that are held in memory
+from maieutic.recipes.scratch import scratch
 
 Lot = tuple[str, float, Dialogue]
 
@@ -18,12 +16,11 @@ def drawn(lots: Iterable[Lot], wanted: Callable[[dict[str, int]], dict[str, int]
     `wanted` is given how many there are of each side, and says how many are taken of each. The dialogues hold no
     recorded calls: they are written to a file that is gone with the process.
     """
-    table = sqlite3.connect("", isolation_level=None)  # no name: on disk, and nobody else's
+    table = scratch(
+        "CREATE TABLE lots (id INTEGER PRIMARY KEY, side TEXT, draw REAL, item BLOB)",
+        "CREATE TABLE taken (id INTEGER PRIMARY KEY)",
+    )
     try:
-        table.execute(f"PRAGMA cache_size = -{_CACHE}")
-        table.execute("PRAGMA journal_mode = OFF")
-        table.execute("CREATE TABLE lots (id INTEGER PRIMARY KEY, side TEXT, draw REAL, item BLOB)")
-        table.execute("CREATE TABLE taken (id INTEGER PRIMARY KEY)")
         for side, draw, item in lots:
             table.execute("INSERT INTO lots (side, draw, item) VALUES (?, ?, ?)", (side, draw, pickle.dumps(item)))
         table.execute("CREATE INDEX by_draw ON lots (side, draw, id)")

@@ -1,9 +1,8 @@
 """What has been seen before, among any number of rows and in memory that doesn't grow with them."""
 
-import sqlite3
 from hashlib import blake2b
 
-_CACHE = 16 * 1024  # KiB of the table that are held in memory; the rest lies in a temporary file
+from maieutic.recipes.scratch import scratch
 
 
 class Seen:
@@ -13,10 +12,7 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)  # no name: on disk, and nobody else's
-        self._database.execute(f"PRAGMA cache_size = -{_CACHE}")
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database = scratch("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, text: bytes) -> bool:
         """Whether the text is new; it is known from now on."""
