@@ -56,6 +56,7 @@ def main() -> None:
     tasks = sources("test", asked.n, asked.seed)
     wanted = [parse_contender(text) for text in CONTENDERS if not asked.only or text.partition("=")[0] in asked.only]
     command = f"python benchmarks/graphs.py --n {asked.n} --seed {asked.seed} --bank {asked.bank} --model {asked.model}"
+    command += "".join(f' --only "{label}"' for label in asked.only or ())
     with tempfile.TemporaryDirectory() as directory:
         out = asked.out or Path(directory)
         found = asyncio.run(
