@@ -15,7 +15,8 @@ from maieutic.tasks.task import Task
 
 FILE = "collect.json"
 FORMAT_VERSION = 1
-_MARKS = (LOCK, ".remote.lock", ".remote.json")
+_TEMPORARY = f".{FILE}.tmp"
+_MARKS = (LOCK, ".remote.lock", ".remote.json", ".remote.json.tmp", _TEMPORARY)  # what a start that was killed leaves
 _GROWS = ("source", "samples", "tasks", "created", "format")  # what a later start may change; tasks only by adding
 
 
@@ -129,7 +130,7 @@ def _load(path: Path) -> Manifest:
 
 
 def _write(path: Path, manifest: Manifest) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(_TEMPORARY)
     try:
         with temporary.open("w", encoding="utf-8") as file:
             json.dump(asdict(manifest), file, indent=1)

@@ -1,5 +1,8 @@
 """Kills collections at random moments: `python kennel.py OUT TASKS KILLS SEED`.
 
+A life is killed a random while after its start, or a random while after it reported a random number of tasks done: the
+first finds the moments of starting, the second gets on however slow the machine is.
+
 Python is started once and forked for each life, so that a life costs milliseconds; nothing runs in this process that a
 fork could tear. A life that is killed must leave every line that it had reported, and every earlier line as it was.
 """
@@ -10,6 +13,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from maieutic.collector import Progress, collect
@@ -34,8 +38,8 @@ def live(out: Path, tasks: list[Task], pipe: int) -> None:
     asyncio.run(collect(tasks, out=out, model=ScriptedModel(answer), concurrency=4, on_progress=report))
 
 
-def one_life(out: Path, tasks: list[Task], seconds: float | None) -> tuple[int, bool]:
-    """What it had reported done when it was killed after so many seconds, and whether it was done by then."""
+def one_life(out: Path, tasks: list[Task], reports: int, seconds: float | None) -> tuple[int, bool]:
+    """What it had reported done when it was killed, so many seconds after so many reports, and whether it had ended."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -44,18 +48,22 @@ def one_life(out: Path, tasks: list[Task], seconds: float | None) -> tuple[int, 
         try:
             live(out, tasks, writing)
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     os.close(writing)
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
     with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read().split(b"\n")[:-1]
+        said = [pipe.readline() for _ in range(reports)]
+        if seconds is not None:
+            time.sleep(seconds)
+            os.kill(child, signal.SIGKILL)
+        said += pipe.readlines()
     status = os.waitpid(child, 0)[1]
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
         raise SystemExit("a life ended with an error: see above")
-    return (int(said[-1]) if said else 0), os.WIFEXITED(status)
+    whole = [line for line in said if line.endswith(b"\n")]
+    return (int(whole[-1]) if whole else 0), os.WIFEXITED(status)
 
 
 def main() -> None:
@@ -63,7 +71,8 @@ def main() -> None:
     tasks = [Task(id=f"task-{i}", question=f"Question {i}?", gold="1") for i in range(number)]
     killed, before = 0, whole_lines(out)
     while killed < kills:
-        reported, ended = one_life(out, tasks, rng.choice([rng.uniform(0.0, 0.05), rng.uniform(0.05, 0.4)]))
+        reports, seconds = rng.choice([(0, rng.uniform(0.0, 0.05)), (rng.randint(1, 40), rng.uniform(0.0, 0.02))])
+        reported, ended = one_life(out, tasks, reports, seconds)
         if ended:
             raise SystemExit(f"all was done after {killed} kills: give more tasks")
         killed += 1
@@ -72,7 +81,7 @@ def main() -> None:
         assert reported <= len(lines), f"life {killed} reported {reported} and left {len(lines)}"
         before = lines
     print(killed, len(before), flush=True)
-    one_life(out, tasks, None)
+    one_life(out, tasks, 0, None)
     assert whole_lines(out)[: len(before)] == before
 
 

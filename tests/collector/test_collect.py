@@ -273,6 +273,14 @@ async def test_a_directory_of_other_things_is_left_alone(tmp_path: Path) -> None
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("left", [".lock", ".collect.json.tmp", ".remote.lock", ".remote.json", ".remote.json.tmp"])
+async def test_what_a_first_start_left_when_it_was_killed_is_nothing_foreign(left: str, tmp_path: Path) -> None:
+    (tmp_path / "traces").mkdir()
+    (tmp_path / left).write_text("{")
+    report = await collect(tasks(3), out=tmp_path, model=ScriptedModel(right))
+    assert report.done == 3 and not (tmp_path / ".collect.json.tmp").exists()
+
+
 @pytest.mark.parametrize("damage", ["{}", "not json", '{"task": 1}'])
 async def test_a_damaged_line_is_named(damage: str, tmp_path: Path) -> None:
     await collect(tasks(3), out=tmp_path, model=ScriptedModel(right))
