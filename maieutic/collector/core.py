@@ -165,7 +165,7 @@ class _Collection:
     def _recover(self) -> list[ResultRow]:
         """Rows of runs that ended, on disk, just before their process was killed; not of those that were cut short."""
         traces = self._runner.store.root
-        if not any(traces.iterdir()):
+        if not self._runs and not any(traces.iterdir()):
             return []
         found, done = [], set(self._done)
         with TraceReader(traces, skip_damaged=True) as reader:

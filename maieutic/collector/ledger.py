@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from maieutic.collector.rows import FailureRow, GroupRow, ResultRow
 from maieutic.collector.shard import shards_in
 from maieutic.errors import TraceError, UserError
+from maieutic.trace.lost import LEDGER
 
-RESULTS, FAILURES, GROUPS = "results.jsonl", "failures.jsonl", "groups.jsonl"
+RESULTS, FAILURES, GROUPS = LEDGER, "failures.jsonl", "groups.jsonl"
 LATEST = 0.030  # seconds a line waits for company
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter

@@ -12,6 +12,7 @@ from typing import Any
 from maieutic.collector.claim import LOCK
 from maieutic.errors import TraceError, UserError
 from maieutic.tasks.task import Task
+from maieutic.trace.lost import LEDGER
 
 FILE = "collect.json"
 FORMAT_VERSION = 1
@@ -58,10 +59,16 @@ def refuse_foreign(out: Path) -> None:
         if not out.exists() or (out / FILE).exists():
             return
         foreign = not out.is_dir() or any(path.is_file() and path.name not in _MARKS for path in out.rglob("*"))
+        lost = (out / LEDGER).is_file()
     except OSError as error:
         raise UserError(
             f"{out} can't be read ({error.strerror}): give yourself the right to it, or give another directory."
         ) from error
+    if lost:
+        raise UserError(
+            f"{out} has lost its {FILE}, so that it can't be gone on with: put it back from a copy, or give another "
+            "directory; maieutic export still reads its runs."
+        )
     if foreign:
         raise UserError(f"{out} is there and is not a collection: give a new directory, or an empty one.")
 

@@ -20,6 +20,7 @@ from maieutic.recipes.mixing import mix_in
 from maieutic.recipes.recipe import describe_recipes
 from maieutic.recipes.seen import Seen
 from maieutic.recipes.storage import beside, remove, rows_of
+from maieutic.trace.reader import TraceReader
 
 _KINDS = ("ids", "chat")
 
@@ -52,9 +53,10 @@ def make_rows(
 
     `replies` are a teacher's, of a recipe that asks: it has to see them beside the collection, and what is never solved
     is no reason to leave out what a teacher has solved. A recipe that gives no rows is no mistake: `why` then says so,
-    and `out` isn't there.
+    and `out` isn't there. Raises UserError where the collection is gone.
     """
     name, settings = recipe_of(recipe)
+    _refuse_gone(traces)
     try:
         if replies is None:
             report = gate([traces], out, rules, Making(name, format, settings, tasks))
@@ -75,6 +77,19 @@ def make_rows(
         "rows": report.rows_out,
         "notes": report.notes,
     }
+
+
+def _refuse_gone(traces: Path) -> None:
+    """That a collection which is gone gives no rows would be written down, and the round ended for it."""
+    gone = not traces.is_dir()
+    if not gone:
+        with TraceReader(traces, skip_damaged=True) as reader:
+            gone = reader.lost is not None and next(reader.runs(), None) is None
+    if gone:
+        raise UserError(
+            f"The runs that were collected in {traces} are gone: put them back from a copy, or remove "
+            f"{traces.parent} and the mark collected.json beside it to collect them anew."
+        )
 
 
 def join(files: Iterable[Path], out: Path) -> int:

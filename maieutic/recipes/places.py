@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from maieutic.errors import UserError
 from maieutic.recipes.storage import CARD
+from maieutic.trace.lost import LEDGER
 from maieutic.url_store import StoreError, UrlStore, is_url
 
 
@@ -61,12 +62,18 @@ def brought(dirs: Sequence[Path | str]) -> Iterator[list[Path]]:
 
 def _bring(store: UrlStore, folder: Path) -> None:
     store.names()  # of a bucket that is not there, all the rest would be missing without a word
-    for name in store.find():
-        try:
-            store.bring(name, folder / name)
-        except FileNotFoundError:  # a segment that was sealed since
-            with suppress(FileNotFoundError):
-                store.bring(f"{name}.zst", folder / f"{name}.zst")
+    for ledgers in (True, False):  # what a ledger names was there before it, and is found after it
+        for name in store.find():
+            if name.endswith(LEDGER) is ledgers:
+                _bring_file(store, name, folder)
+
+
+def _bring_file(store: UrlStore, name: str, folder: Path) -> None:
+    try:
+        store.bring(name, folder / name)
+    except FileNotFoundError:  # a segment that was sealed since
+        with suppress(FileNotFoundError):
+            store.bring(f"{name}.zst", folder / f"{name}.zst")
 
 
 def _send(folder: Path, store: UrlStore) -> None:

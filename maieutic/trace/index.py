@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maieutic.errors import TraceError, UnknownName
+from maieutic.trace.lost import Lost, names_in, sizes_of_ledgers
 from maieutic.trace.payload import head_of, parse
 from maieutic.trace.record import RunSummary
 from maieutic.trace.segment import (
@@ -29,7 +30,7 @@ from maieutic.trace.segment import (
 from maieutic.types import Outcome
 
 FILE = "index.sqlite"
-_MAKE = 2  # raised when the tables change; an index of another make is rebuilt
+_MAKE = 3  # raised when the tables change; an index of another make is rebuilt
 _PAGE = 1000  # runs that are held at once, however many there are
 _COLUMNS = tuple(RunSummary.__dataclass_fields__)
 _TABLES = f"""
@@ -39,8 +40,16 @@ CREATE TABLE IF NOT EXISTS spans (run_id TEXT, segment TEXT, offset INTEGER, len
 CREATE INDEX IF NOT EXISTS spans_of_run ON spans (run_id, segment, offset);
 CREATE INDEX IF NOT EXISTS runs_in_order ON runs (segment, offset);
 CREATE INDEX IF NOT EXISTS runs_of_task ON runs (task_key, segment, offset);
+CREATE TABLE IF NOT EXISTS gone (run_id TEXT, segment TEXT, PRIMARY KEY (run_id, segment)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS headless (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledgers (ledger TEXT PRIMARY KEY, size INTEGER NOT NULL);
+CREATE TEMP TABLE IF NOT EXISTS named (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS missing (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
 PRAGMA user_version = {_MAKE};
 """
+# Runs with lines in a segment that is gone, runs without their first line, runs that a ledger names and that are not
+# there, or not to their end.
+_LOST = "(SELECT run_id FROM gone UNION SELECT run_id FROM headless UNION SELECT run_id FROM missing)"
 
 
 class _Stale(sqlite3.DatabaseError):
@@ -48,14 +57,17 @@ class _Stale(sqlite3.DatabaseError):
 
 
 class Index:
-    """The index of one directory. `damaged` and `notes` say what the last `refresh` could not read."""
+    """The index of one directory. `damaged` and `notes` say what the last `refresh` could not read; `lost` what it
+    missed, and None where it missed nothing."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self.segments: dict[str, Path] = {}
         self.damaged: dict[str, TraceError] = {}
         self.notes: list[str] = []
-        self._database = _open(root / FILE) if list_segments(root) else _connect(":memory:")
+        self.lost: Lost | None = None
+        begun = (root / FILE).exists() or list_segments(root)
+        self._database = _open(root / FILE) if begun else _connect(":memory:")
 
     def close(self) -> None:
         self._database.close()
@@ -100,13 +112,19 @@ class Index:
             last = rows[-1][-2:]
 
     def _whole(self, of: str = "") -> tuple[str, list[str]]:
-        """The condition that no line of a run is in a damaged segment, and its values; none where none is damaged, as
-        it is asked for every task."""
-        if not self.damaged:
-            return "", []
-        places = ", ".join("?" * len(self.damaged))
-        condition = f" AND {of}run_id NOT IN (SELECT run_id FROM spans WHERE segment IN ({places}))"
+        """The condition that no line of a run is in a segment that is damaged or gone, and its values; none where none
+        is, as it is asked for every task."""
+        condition = ""
+        if self.damaged:
+            places = ", ".join("?" * len(self.damaged))
+            condition += f" AND {of}run_id NOT IN (SELECT run_id FROM spans WHERE segment IN ({places}))"
+        if self.lost is not None and self.lost.segments:
+            condition += f" AND {of}run_id NOT IN (SELECT run_id FROM gone)"
         return condition, list(self.damaged)
+
+    def has_lost(self, run_id: str, whole: bool) -> bool:
+        """Whether the run had lines in a segment that is gone; with `whole`, whether it is known by anything at all."""
+        return bool(self._rows(f"SELECT 1 FROM {_LOST if whole else 'gone'} WHERE run_id = ?", [run_id]))
 
     def spans(self, run_id: str) -> list[tuple[str, int, int]]:
         """Segment, offset and length of the run's lines, in the order they were written; empty for an unknown run."""
@@ -124,20 +142,78 @@ class Index:
     def _rebuild(self, error: sqlite3.DatabaseError) -> None:
         if "locked" in str(error):
             raise TraceError(f"The index of {self._root} is in use by another program: try again.") from error
+        gone = self._gone()
         self._database.close()
         self._database = _recreate(self._root / FILE)
-        self._refresh()
+        with self._database as database:
+            database.executemany("INSERT OR IGNORE INTO gone VALUES (?, ?)", gone)
+        self._refresh(anew=True)
 
-    def _refresh(self) -> None:
-        self.damaged, self.notes = {}, []
+    def _gone(self) -> list[tuple[str, str]]:
+        """The runs that had lines in segments that are not there any more, which nothing but the index knows of."""
+        found: list[tuple[str, str]] = []
+        try:
+            found += self._database.execute("SELECT run_id, segment FROM gone")
+            for (name,) in self._database.execute("SELECT segment FROM segments").fetchall():
+                if name not in self.segments:
+                    found += self._database.execute(
+                        "SELECT DISTINCT run_id, segment FROM spans WHERE segment = ?", [name]
+                    )
+        except sqlite3.DatabaseError:  # a damaged index remembers nothing
+            return found
+        return found
+
+    def _refresh(self, anew: bool = False) -> None:
+        self.damaged, self.notes, self.lost = {}, [], None
+        ledgers = sizes_of_ledgers(self._root)  # before the segments: a ledger names a run once its lines are on disk
         with self._database as database:
             database.execute("BEGIN IMMEDIATE")
             self.segments = list_segments(self._root)
             known: dict[str, int] = dict(database.execute("SELECT segment, size FROM segments"))
             if not known.keys() <= self.segments.keys():
+                self.segments = list_segments(self._root)  # one that was being sealed may have had neither name
+            if not known.keys() <= self.segments.keys():
                 raise _Stale("a segment is gone")
             for name, path in self.segments.items():
                 self._take_in(name, path, known.get(name, 0))
+            self._look_for_lost(ledgers, anew)
+
+    def _look_for_lost(self, ledgers: dict[Path, int], anew: bool) -> None:
+        """Find out which runs are missing, or have lost lines."""
+        database = self._database
+        back = "FROM headless WHERE EXISTS (SELECT 1 FROM runs WHERE runs.run_id = headless.run_id)"
+        if not anew and database.execute(f"SELECT 1 {back} LIMIT 1").fetchone():
+            raise _Stale("a segment is back, and what comes after it has to be read again")
+        database.execute(f"DELETE {back}")
+        for (name,) in database.execute("SELECT DISTINCT segment FROM gone").fetchall():
+            if name in self.segments:
+                database.execute("DELETE FROM gone WHERE segment = ?", [name])
+        database.execute("DELETE FROM missing")
+        named = [path for path, size in ledgers.items() if not self.damaged and not self._has_all_of(path, size)]
+        lost = _LOST if not self.damaged else "(SELECT DISTINCT run_id FROM gone)"  # damage is told, and hides others
+        number, example = database.execute(f"SELECT count(*), min(run_id) FROM {lost}").fetchone()
+        if number:
+            segments = [name for (name,) in database.execute("SELECT DISTINCT segment FROM gone ORDER BY segment")]
+            self.lost = Lost(self._root, number, example, segments, named)
+
+    def _has_all_of(self, ledger: Path, size: int) -> bool:
+        """Whether all runs that a ledger names in its first `size` bytes are there, to their end; else the others are
+        in `missing`. What it named before is not read again, unless some of it is missing."""
+        database = self._database
+        row = database.execute("SELECT size FROM ledgers WHERE ledger = ?", [str(ledger)]).fetchone()
+        start = row[0] if row is not None and row[0] <= size else 0
+        if start == size:
+            return True
+        names = names_in(ledger, start, size)
+        there = "SELECT 1 FROM runs WHERE runs.run_id = named.run_id AND finished IS NOT NULL"
+        database.execute("DELETE FROM named")
+        database.executemany("INSERT OR IGNORE INTO named VALUES (?)", ((name,) for name in names))
+        database.execute(f"DELETE FROM named WHERE EXISTS ({there})")
+        database.execute("INSERT OR IGNORE INTO missing SELECT run_id FROM named")
+        if database.execute("SELECT 1 FROM named LIMIT 1").fetchone():
+            return False
+        database.execute("INSERT OR REPLACE INTO ledgers VALUES (?, ?)", [str(ledger), size])
+        return True
 
     def _take_in(self, name: str, path: Path, start: int) -> None:
         """A segment that can't be read hides its own runs, and none of the others."""
@@ -146,8 +222,12 @@ class Index:
             if length < start:
                 raise _Stale("a segment has shrunk")
             data = load(path, start) if length > start else b""
-        except FileNotFoundError:  # sealed since the directory was listed: the next refresh finds it
-            if path.is_symlink():
+        except FileNotFoundError:
+            sealed = path.with_name(path.name + ".zst")
+            if sealed.exists():  # since the directory was listed
+                self.segments[name] = sealed
+                self._take_in(name, sealed, start)
+            elif path.is_symlink():
                 self.damaged[name] = TraceError(
                     f"Segment {path} is a link to nothing: put the file there, or remove it."
                 )
@@ -209,12 +289,14 @@ class _Lines:
         self._spans: list[list[Any]] = []
         self._last: dict[str, list[Any]] = {}
         self._calls: Counter[str] = Counter()
+        self._begun: set[str] = set()
         self._again: set[str] = set()
 
     def add(self, payload: bytes, offset: int, length: int) -> None:
         kind, run_id = head_of(payload)
-        if kind == "run" and not self._begin(run_id, parse(payload)["data"], offset):
-            self._again.add(run_id)
+        if kind == "run":
+            new = self._begin(run_id, parse(payload)["data"], offset)
+            (self._begun if new else self._again).add(run_id)
         if run_id in self._again:
             return
         last = self._last.get(run_id)
@@ -232,6 +314,10 @@ class _Lines:
         self._database.executemany("INSERT INTO spans VALUES (?, ?, ?, ?)", self._spans)
         counts = [(number, run_id) for run_id, number in self._calls.items()]
         self._database.executemany("UPDATE runs SET calls = calls + ? WHERE run_id = ?", counts)
+        others = [(run_id, run_id) for run_id in self._last if run_id not in self._begun]
+        self._database.executemany(
+            "INSERT OR IGNORE INTO headless SELECT ? WHERE NOT EXISTS (SELECT 1 FROM runs WHERE run_id = ?)", others
+        )
 
     @property
     def notes(self) -> list[str]:

@@ -11,6 +11,7 @@ from maieutic.errors import TraceError, UserError
 from maieutic.trace.blocks import Table, read_all, read_block, table_of
 from maieutic.trace.codec import RunDecoder
 from maieutic.trace.index import Index
+from maieutic.trace.lost import Lost
 from maieutic.trace.payload import parse
 from maieutic.trace.record import RunEvent, RunHeader, RunRecord, RunSummary
 from maieutic.trace.segment import Damage, scan, unreadable
@@ -47,9 +48,16 @@ class TraceReader:
         """Take in what was written since the reader was opened."""
         self._index.refresh()
         dropped, damaged = self._index.notes, [str(error) for error in self._index.damaged.values()]
+        if self.lost is not None:
+            dropped = [*dropped, str(self.lost)]
         for note in [*dropped, *(damaged if self._skip_damaged else [])]:  # what is not skipped is raised
             _warn_once(note)
         self.notes = [*dropped, *damaged]
+
+    @property
+    def lost(self) -> Lost | None:
+        """What was recorded here and is gone, as far as anything tells of it; None where nothing is."""
+        return self._index.lost
 
     def runs(self, **filters: Any) -> Iterator[RunSummary]:
         """Summaries of the runs whose fields equal `filters`, in the order they were begun.
@@ -70,6 +78,8 @@ class TraceReader:
         if not spans:
             self.refresh()
             spans = self._index.spans(run_id)
+        if self.lost is not None and self._index.has_lost(run_id, whole=not spans):
+            raise TraceError(self.lost.about(run_id))
         if not spans:
             raise UserError(f"There is no run {run_id} in {self.root}.")
         for segment, _, _ in spans:

@@ -1,6 +1,7 @@
 """The loop: what is kept and what is rolled back, what is trained on, and that whatever is done is done once."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -89,6 +90,31 @@ async def test_killed_at_any_step_it_goes_on_to_the_same_end_and_does_nothing_tw
     assert [asdict(one.decision) for one in done.rounds] == [asdict(one.decision) for one in expected.rounds]
     assert [number for number, _, _ in here.trainer.calls] == [1, 2]
     assert as_json(await here.run(plan, "killed"), "c") == as_json(done, "c")
+
+
+@pytest.mark.parametrize("lost", ["", "*/traces/*.zst"])
+async def test_runs_that_were_deleted_end_no_round(world: Make, lost: str) -> None:
+    """That they give no rows is not written down: put back, they are gone on with."""
+    here = world(EIGHT)
+    plan = here.plan()
+
+    def die(step: str) -> None:
+        if "make rows" in step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        await here.run(plan, on_step=die)
+    collect = here.folder / "out" / "rounds" / "01" / "collect"
+    kept = here.folder / "kept"
+    shutil.copytree(collect, kept)
+    for path in collect.glob(lost) if lost else [collect]:
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    with pytest.raises(UserError, match=r"The runs that were collected in .* are gone: put them back"):
+        await here.run(plan)
+    assert not (collect.parent / "rows.json").exists()
+    shutil.copytree(kept, collect, dirs_exist_ok=True)
+    done = await here.run(plan)
+    assert done.rounds[0].rows["rows"] == 4 and done.rounds[0].decision.promoted
 
 
 async def test_it_stops_when_asked_and_goes_on(world: Make) -> None:
