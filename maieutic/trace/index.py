@@ -66,7 +66,7 @@ class Index:
         self.damaged: dict[str, TraceError] = {}
         self.notes: list[str] = []
         self.lost: Lost | None = None
-        begun = (root / FILE).exists() or list_segments(root)
+        begun = list_segments(root) or (root / FILE).exists()
         self._database = _open(root / FILE) if begun else _connect(":memory:")
 
     def close(self) -> None:

@@ -29,8 +29,8 @@ class Lost:
         which = f"1 run recorded in {self.root} is" if one else f"{self.number} runs recorded in {self.root} are"
         example = self.example if one else f"such as {self.example}"
         return (
-            f"{which} missing or not whole any more, {example} ({self._evidence()}): put the missing segments back from "
-            f"a copy{self._instead()}; all others are read."
+            f"{which} missing or not whole any more, {example} ({self._evidence()}): put the missing segments back "
+            f"from a copy{self._instead()}; all others are read."
         )
 
     def about(self, run_id: str) -> str:

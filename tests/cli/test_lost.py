@@ -42,16 +42,15 @@ def half(maieutic: Command, tmp_path: Path) -> Path:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_what_is_missing_is_said_once(
-    command: list[str], code: int, printed: str, half: Path, tmp_path: Path
-) -> None:
+def test_what_is_missing_is_said_once(command: list[str], code: int, printed: str, half: Path, tmp_path: Path) -> None:
     words = [str(tmp_path / word) if word.partition(".")[0] in ("out", "tasks", "rows", "c", "taught") else word
              for word in command]  # fmt: skip
     ran = run(*words)
     assert ran.returncode == code and printed in ran.stdout, ran
     assert "Traceback" not in ran.stderr
     told = [line for line in ran.stderr.splitlines() if f"2 runs recorded in {half / 'traces'} are missing" in line]
-    assert len(told) == 1 and "results.jsonl names it" in told[0], ran.stderr
+    assert len(told) == 1 and " is gone): put the missing segments back" in told[0], ran.stderr
+    assert "or take their lines out of results.jsonl" in told[0]
     if (tmp_path / "rows.jsonl").exists():
         assert told[0] in (tmp_path / "rows.jsonl.card.json").read_text()
 

@@ -1,4 +1,4 @@
-"""Half of a directory deleted: what is missing is said once, what is whole is read, and nothing else is called missing."""
+"""Half of a directory deleted: what is missing is said once, what is whole is read, nothing else is called missing."""
 
 import asyncio
 import threading
