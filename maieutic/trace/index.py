@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maieutic.errors import TraceError, UnknownName
-from maieutic.trace.lost import Lost, names_in, sizes_of_ledgers
+from maieutic.trace.lost import LOST, TABLES, Lost, gone_with, has_back, lost_in, sizes_of_ledgers
 from maieutic.trace.payload import head_of, parse
 from maieutic.trace.record import RunSummary
 from maieutic.trace.segment import (
@@ -40,16 +40,8 @@ CREATE TABLE IF NOT EXISTS spans (run_id TEXT, segment TEXT, offset INTEGER, len
 CREATE INDEX IF NOT EXISTS spans_of_run ON spans (run_id, segment, offset);
 CREATE INDEX IF NOT EXISTS runs_in_order ON runs (segment, offset);
 CREATE INDEX IF NOT EXISTS runs_of_task ON runs (task_key, segment, offset);
-CREATE TABLE IF NOT EXISTS gone (run_id TEXT, segment TEXT, PRIMARY KEY (run_id, segment)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS headless (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ledgers (ledger TEXT PRIMARY KEY, size INTEGER NOT NULL);
-CREATE TEMP TABLE IF NOT EXISTS named (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE IF NOT EXISTS missing (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
-PRAGMA user_version = {_MAKE};
+{TABLES}PRAGMA user_version = {_MAKE};
 """
-# Runs with lines in a segment that is gone, runs without their first line, runs that a ledger names and that are not
-# there, or not to their end.
-_LOST = "(SELECT run_id FROM gone UNION SELECT run_id FROM headless UNION SELECT run_id FROM missing)"
 
 
 class _Stale(sqlite3.DatabaseError):
@@ -124,7 +116,7 @@ class Index:
 
     def has_lost(self, run_id: str, whole: bool) -> bool:
         """Whether the run had lines in a segment that is gone; with `whole`, whether it is known by anything at all."""
-        return bool(self._rows(f"SELECT 1 FROM {_LOST if whole else 'gone'} WHERE run_id = ?", [run_id]))
+        return bool(self._rows(f"SELECT 1 FROM {LOST if whole else 'gone'} WHERE run_id = ?", [run_id]))
 
     def spans(self, run_id: str) -> list[tuple[str, int, int]]:
         """Segment, offset and length of the run's lines, in the order they were written; empty for an unknown run."""
@@ -142,26 +134,12 @@ class Index:
     def _rebuild(self, error: sqlite3.DatabaseError) -> None:
         if "locked" in str(error):
             raise TraceError(f"The index of {self._root} is in use by another program: try again.") from error
-        gone = self._gone()
+        gone = gone_with(self._database, self.segments)
         self._database.close()
         self._database = _recreate(self._root / FILE)
         with self._database as database:
             database.executemany("INSERT OR IGNORE INTO gone VALUES (?, ?)", gone)
         self._refresh(anew=True)
-
-    def _gone(self) -> list[tuple[str, str]]:
-        """The runs that had lines in segments that are not there any more, which nothing but the index knows of."""
-        found: list[tuple[str, str]] = []
-        try:
-            found += self._database.execute("SELECT run_id, segment FROM gone")
-            for (name,) in self._database.execute("SELECT segment FROM segments").fetchall():
-                if name not in self.segments:
-                    found += self._database.execute(
-                        "SELECT DISTINCT run_id, segment FROM spans WHERE segment = ?", [name]
-                    )
-        except sqlite3.DatabaseError:  # a damaged index remembers nothing
-            return found
-        return found
 
     def _refresh(self, anew: bool = False) -> None:
         self.damaged, self.notes, self.lost = {}, [], None
@@ -176,44 +154,11 @@ class Index:
                 raise _Stale("a segment is gone")
             for name, path in self.segments.items():
                 self._take_in(name, path, known.get(name, 0))
-            self._look_for_lost(ledgers, anew)
-
-    def _look_for_lost(self, ledgers: dict[Path, int], anew: bool) -> None:
-        """Find out which runs are missing, or have lost lines."""
-        database = self._database
-        back = "FROM headless WHERE EXISTS (SELECT 1 FROM runs WHERE runs.run_id = headless.run_id)"
-        if not anew and database.execute(f"SELECT 1 {back} LIMIT 1").fetchone():
-            raise _Stale("a segment is back, and what comes after it has to be read again")
-        database.execute(f"DELETE {back}")
-        for (name,) in database.execute("SELECT DISTINCT segment FROM gone").fetchall():
-            if name in self.segments:
-                database.execute("DELETE FROM gone WHERE segment = ?", [name])
-        database.execute("DELETE FROM missing")
-        named = [path for path, size in ledgers.items() if not self.damaged and not self._has_all_of(path, size)]
-        lost = _LOST if not self.damaged else "(SELECT DISTINCT run_id FROM gone)"  # damage is told, and hides others
-        number, example = database.execute(f"SELECT count(*), min(run_id) FROM {lost}").fetchone()
-        if number:
-            segments = [name for (name,) in database.execute("SELECT DISTINCT segment FROM gone ORDER BY segment")]
-            self.lost = Lost(self._root, number, example, segments, named)
-
-    def _has_all_of(self, ledger: Path, size: int) -> bool:
-        """Whether all runs that a ledger names in its first `size` bytes are there, to their end; else the others are
-        in `missing`. What it named before is not read again, unless some of it is missing."""
-        database = self._database
-        row = database.execute("SELECT size FROM ledgers WHERE ledger = ?", [str(ledger)]).fetchone()
-        start = row[0] if row is not None and row[0] <= size else 0
-        if start == size:
-            return True
-        names = names_in(ledger, start, size)
-        there = "SELECT 1 FROM runs WHERE runs.run_id = named.run_id AND finished IS NOT NULL"
-        database.execute("DELETE FROM named")
-        database.executemany("INSERT OR IGNORE INTO named VALUES (?)", ((name,) for name in names))
-        database.execute(f"DELETE FROM named WHERE EXISTS ({there})")
-        database.execute("INSERT OR IGNORE INTO missing SELECT run_id FROM named")
-        if database.execute("SELECT 1 FROM named LIMIT 1").fetchone():
-            return False
-        database.execute("INSERT OR REPLACE INTO ledgers VALUES (?, ?)", [str(ledger), size])
-        return True
+            if has_back(database) and not anew:
+                raise _Stale("a run's beginning is back, and what comes after it has to be read again")
+            self.lost = lost_in(
+                database, self._root, self.segments, {} if self.damaged else ledgers, bool(self.damaged)
+            )
 
     def _take_in(self, name: str, path: Path, start: int) -> None:
         """A segment that can't be read hides its own runs, and none of the others."""

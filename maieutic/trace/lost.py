@@ -5,11 +5,22 @@ ledger of a collection, which names its finished runs.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 LEDGER = "results.jsonl"
+TABLES = """
+CREATE TABLE IF NOT EXISTS gone (run_id TEXT, segment TEXT, PRIMARY KEY (run_id, segment)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS headless (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledgers (ledger TEXT PRIMARY KEY, size INTEGER NOT NULL);
+CREATE TEMP TABLE IF NOT EXISTS named (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS missing (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+"""Of the index: runs with lines in a segment that is gone, runs without their first line, what was read of ledgers, and
+while it is open the runs that a ledger names and that are not there to their end."""
+LOST = "(SELECT run_id FROM gone UNION SELECT run_id FROM headless UNION SELECT run_id FROM missing)"
 _NAMED = re.compile(rb'"attempt":\d+,"run_id":"([^"\\]+)"')
 
 
@@ -78,3 +89,62 @@ def names_in(ledger: Path, start: int, end: int) -> Iterator[str]:
                     yield found[1].decode()
     except OSError:
         return
+
+
+def gone_with(database: sqlite3.Connection, segments: Mapping[str, Path]) -> list[tuple[str, str]]:
+    """The runs that had lines in segments which the index knows and which are not there, and these: nothing else does.
+    None from an index that is damaged."""
+    found: list[tuple[str, str]] = []
+    try:
+        found += database.execute("SELECT run_id, segment FROM gone")
+        for (name,) in database.execute("SELECT segment FROM segments").fetchall():
+            if name not in segments:
+                found += database.execute("SELECT DISTINCT run_id, segment FROM spans WHERE segment = ?", [name])
+    except sqlite3.DatabaseError:
+        return found
+    return found
+
+
+def has_back(database: sqlite3.Connection) -> bool:
+    """Whether the first line of a run was found that had none; it counts as such no more."""
+    back = "DELETE FROM headless WHERE EXISTS (SELECT 1 FROM runs WHERE runs.run_id = headless.run_id)"
+    return database.execute(back).rowcount > 0
+
+
+def lost_in(
+    database: sqlite3.Connection,
+    root: Path,
+    segments: Mapping[str, Path],
+    ledgers: Mapping[Path, int],
+    damaged: bool,
+) -> Lost | None:
+    """What is missing of all that was in `root`, going by the `ledgers` up to their sizes, too. Where something is
+    damaged, that is told and hides other runs, and only what was in segments that are gone is missing."""
+    for (name,) in database.execute("SELECT DISTINCT segment FROM gone").fetchall():
+        if name in segments:
+            database.execute("DELETE FROM gone WHERE segment = ?", [name])
+    database.execute("DELETE FROM missing")
+    naming = [path for path, size in ledgers.items() if not _has_all_of(database, path, size)]
+    lost = "(SELECT DISTINCT run_id FROM gone)" if damaged else LOST
+    number, example = database.execute(f"SELECT count(*), min(run_id) FROM {lost}").fetchone()
+    gone = [name for (name,) in database.execute("SELECT DISTINCT segment FROM gone ORDER BY segment")]
+    return Lost(root, number, example, gone, naming) if number else None
+
+
+def _has_all_of(database: sqlite3.Connection, ledger: Path, size: int) -> bool:
+    """Whether all runs that a ledger names in its first `size` bytes are there, to their end; else the others are in
+    `missing`. What it named before is not read again, unless some of it is missing."""
+    row = database.execute("SELECT size FROM ledgers WHERE ledger = ?", [str(ledger)]).fetchone()
+    start = row[0] if row is not None and row[0] <= size else 0
+    if start == size:
+        return True
+    there = "SELECT 1 FROM runs WHERE runs.run_id = named.run_id AND finished IS NOT NULL"
+    names = names_in(ledger, start, size)
+    database.execute("DELETE FROM named")
+    database.executemany("INSERT OR IGNORE INTO named VALUES (?)", ((name,) for name in names))
+    database.execute(f"DELETE FROM named WHERE EXISTS ({there})")
+    database.execute("INSERT OR IGNORE INTO missing SELECT run_id FROM named")
+    if database.execute("SELECT 1 FROM named LIMIT 1").fetchone():
+        return False
+    database.execute("INSERT OR REPLACE INTO ledgers VALUES (?, ?)", [str(ledger), size])
+    return True
