@@ -43,6 +43,10 @@ OLDER = (
     LEGS,
 )
 SUMS_TO_5 = "env:rg/chain_sum?min_terms=3&max_terms=5&min_digits=2&max_digits=2"
+SEARCH = (
+    "tree?stepper=line-stepper&valuer=improve_valuer:Marker&debate=false&judges=1&reflect=false"
+    "&steps=16&depth=1&evaluations=3&samples=4&branching=3&exploration=4&top_p=1"
+)
 TWO = "env:rg/leg_counting?min_animals=2&max_animals=2&max_instances=9"
 
 
@@ -77,6 +81,15 @@ LOOPS = {
         (3,),
         (*KINDS, "legs, up to 15 of each"),
     ),
+    "legs loop, all rehearsed": Loop(
+        "the same, with sums of three to five numbers and products among the older ones",
+        {
+            "sources": (_seeded(LEGS, SEED, "train", 600),),
+            "older": tuple(_seeded(one, SEED + 1, "dev", 100) for one in (SUMS_TO_5, FRESH["products"], TWO)),
+        },
+        (3,),
+        (*KINDS, "legs, up to 15 of each"),
+    ),
     "no verifier": Loop("rows of all runs, right or wrong", {"recipes": ("runs",), "difficulty": False}),
     "no gate": Loop("the same without the gate", {"gate": False}),
     "no replay": Loop("the same without older rows", {"replay": 0.0}),
@@ -87,6 +100,17 @@ LOOPS = {
     "lemma": Loop(
         "errors that a teacher marks, puts in and repairs besides",
         {"recipes": ("solved", "lemma?prompt=own"), "teacher": "tutor"},
+    ),
+    "lemma, errors shown": Loop(
+        "the same with what stands before a repair shown and not learnt",
+        {"recipes": ("solved", "lemma?prompt=own&learn_error=false"), "teacher": "tutor"},
+    ),
+    "agent-r": Loop(
+        "ways of a search over lines, wrong ones up to their first wrong line spliced with right ones, besides",
+        {
+            "graphs": ("direct", SEARCH),
+            "recipes": ("solved", "agent_r?rows=splices&shape=text&prompt=own&abandoned=true"),
+        },
     ),
 }
 GRAPHS = {
@@ -139,7 +163,7 @@ def plan(name: str) -> Plan:
 def loop(name: str, out: Path) -> Iterator[Side]:
     """Go round, and give what was in force after each of the rounds that are to be measured."""
     folder = out / name.replace(" ", "-")
-    if "sources" not in LOOPS[name].other and name != "loop" and not folder.exists():
+    if not {"sources", "graphs"} & LOOPS[name].other.keys() and name != "loop" and not folder.exists():
         begin(name, out / "loop", folder)
     done = asyncio.run(improve(plan(name), folder, TRAINER, SHELF, concurrency=64))
     if done.stopped:

@@ -53,10 +53,16 @@ def read(path: Path, tokenizer: Any) -> Iterator[Example]:
 
 
 def ids(row: Mapping[str, Any], tokenizer: Any) -> Example:
-    """A conversation as ids, with the completion alone learnt from."""
+    """A conversation as ids, with the completion alone learnt from; one that `continues` stands in the same turn as the
+    prompt's last message."""
     tools = json.loads(row["tools"]) if row.get("tools") else None
-    before = ids_of(tokenizer, rendered(tokenizer, row["prompt"], tools, True))
-    whole = ids_of(tokenizer, rendered(tokenizer, [*row["prompt"], *row["completion"]], tools, False))
+    prompt, completion, begun = row["prompt"], row["completion"], ""
+    if row.get("continues"):
+        *prompt, last = prompt
+        begun = last["content"]
+        completion = [{**completion[0], "content": f"{begun}{completion[0]['content']}"}]
+    before = ids_of(tokenizer, rendered(tokenizer, prompt, tools, True) + begun)
+    whole = ids_of(tokenizer, rendered(tokenizer, [*prompt, *completion], tools, False))
     same = shared(before, whole)
     return {"input_ids": whole, "labels": [MASKED] * same + whole[same:]}
 

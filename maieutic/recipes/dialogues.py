@@ -41,8 +41,8 @@ def asked_as(attempt: Attempt, prompt: Asking) -> tuple[Turn, ...]:
     return tuple(Turn(message, author="template") for message in attempt.prompt)
 
 
-def said(text: str, learn: bool = True, author: str = "policy") -> Turn:
-    return Turn({"role": "assistant", "content": text}, learn, author)
+def said(text: str, learn: bool = True, author: str = "policy", continues: bool = False) -> Turn:
+    return Turn({"role": "assistant", "content": text}, learn, author, continues=continues)
 
 
 def messages_of(turns: Iterable[Turn]) -> tuple[Message, ...]:

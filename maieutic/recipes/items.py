@@ -27,13 +27,15 @@ class Turn:
     """One message of a dialogue. `learn` says whether it is trained on: only what a policy should say is.
 
     `author` is who wrote it: policy, tool, env, critic, teacher or template. `call` is the recorded call whose whole
-    reply the message is, where it is one.
+    reply the message is, where it is one. One that `continues` is the rest of the message before it, which is the
+    beginning of the same turn: so a beginning can be shown and not learnt.
     """
 
     message: Message
     learn: bool = False
     author: str = "policy"
     call: CallRecord | None = None
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,5 +219,5 @@ def _row(
     ids = (flawed.run.header.run_id, reply.run.header.run_id)
     turns = [said(f"{beginning}\n{rest}", author="teacher")]
     if not learn_error:
-        turns = [said(beginning, learn=False), said(rest, author="teacher")]
+        turns = [said(beginning, learn=False), said(f"\n{rest}", author="teacher", continues=True)]
     return Dialogue((*flawed.asked, *turns), ids, meta)

@@ -231,6 +231,26 @@ def test_an_unfinished_reply_ends_with_its_text() -> None:
         assert tokenizer.decode(made["prompt_ids"] + made["rejected_ids"]).endswith(f"assistant\n4{end}")
 
 
+@needs_trl
+def test_a_completion_that_continues_stands_in_the_turn_that_its_prompt_begins() -> None:
+    from transformers import AutoTokenizer
+
+    from maieutic.improve.sft import MASKED
+    from maieutic.improve.sft import ids as learnt
+
+    tokenizer = AutoTokenizer.from_pretrained(WEIGHTS)
+    begun, rest = "4 + 3 = 8", "\nNo.\n4 + 3 = 7\nAnswer: 7"
+    turns = [{"role": "assistant", "content": text} for text in (begun, rest)]
+    row = {"prompt": [*CHAT, turns[0]], "completion": [turns[1]], "continues": True}
+    made = learnt(row, tokenizer)
+    whole = learnt({"prompt": CHAT, "completion": [{"role": "assistant", "content": begun + rest}]}, tokenizer)
+    assert made["input_ids"] == whole["input_ids"]
+    taught = tokenizer.decode([label for label in made["labels"] if label != MASKED])
+    assert taught == f"{rest}<|im_end|>\n"
+    apart = learnt({**row, "continues": False}, tokenizer)
+    assert len(apart["input_ids"]) > len(made["input_ids"])
+
+
 async def test_a_training_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(MaieuticError, match="longer than 0.01 seconds"):
         await TrlSft(seconds=0.01).train(InBoxShelf(WEIGHTS).first(), tmp_path / "none", tmp_path / "model", 0)

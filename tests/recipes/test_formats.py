@@ -100,6 +100,15 @@ TAKES = {
 }
 
 
+def test_a_turn_that_continues_is_marked_and_counted() -> None:
+    begun, rest = Turn(said("2+2=5")), Turn(said("\nNo: 4"), learn=True, continues=True)
+    [row], tally = rows("trl-sft", Dialogue((Turn(QUESTION), begun, rest), ("r1",)))
+    assert row["continues"] is True and tally.counts["turns_that_continue"] == 1
+    assert (row["prompt"][-1]["content"], row["completion"][0]["content"]) == ("2+2=5", "\nNo: 4")
+    [row], tally = rows("trl-sft", ITEMS["dialogue"])
+    assert "continues" not in row and "turns_that_continue" not in tally.counts
+
+
 def test_every_shipped_format_is_told_of_here() -> None:
     assert set(TAKES) <= set(format_names())
     shipped = {find_format(name).__module__ for name in format_names()}

@@ -90,12 +90,37 @@ def test_a_fork_gives_a_pair_and_a_good_way_a_row_of_its_own(runs: Runs) -> None
     assert all(learn for _, learn in spoken(good)) and len(spoken(good)) == 3
 
 
+def test_a_splice_as_one_reply_begins_with_what_is_not_learnt(runs: Runs) -> None:
+    add(runs)
+    [splice], _ = runs.through("agent_r", rows="splices", shape="text", prompt="own")
+    (begun, shown), (rest, learnt) = spoken(splice)
+    assert (begun, shown, learnt) == ("Read the question.\nMultiply by three.\nAdd nothing.", False, True)
+    change, *good = rest.removeprefix("\n").splitlines()
+    assert change in CHANGES and good == ["Add two and two.", "Answer: 4"]
+    assert isinstance(splice, Dialogue) and splice.turns[0].message == STEP[0] and splice.turns[-1].continues
+    [row], tally = runs.through("agent_r", rows="good", shape="text")
+    assert spoken(row) == [("Read the question.\nAdd two and two.\nAnswer: 4", True)]
+
+
 def test_a_bad_way_on_which_nothing_was_called_bad_is_not_spliced(runs: Runs) -> None:
     unjudged = [(kind, {**fields, "value": None} if fields["id"][0] == "b" else fields) for kind, fields in TREE]
     add(runs, unjudged)  # pyright: ignore[reportArgumentType]
     items, tally = runs.through("agent_r", rows="splices")
     assert items == []
     assert tally.counts["bad_ways_without_a_bad_step"] == 1
+
+
+def test_a_way_that_was_left_at_a_bad_step_is_bad_where_that_is_asked_for(runs: Runs) -> None:
+    add(runs, [event for event in TREE if event[1]["id"] not in ("b3", "bad")])
+    assert runs.through("agent_r", rows="splices")[0] == []
+    [splice], _ = runs.through("agent_r", rows="splices", shape="text", abandoned=True)
+    assert spoken(splice)[0] == ("Read the question.\nMultiply by three.\nAdd nothing.", False)
+    add(runs, number=1)
+    whole = runs.through("agent_r", rows="splices", abandoned=True)[0][1:]
+    assert len(whole) == 1  # the wrong answer's own way has that step: it is no second one
+    misjudged = [(kind, {**f, "value": 0.0} if f["id"] == "g" else f) for kind, f in TREE if f["id"][0] != "b"]
+    add(runs, misjudged, number=2)  # pyright: ignore[reportArgumentType]
+    assert len(runs.through("agent_r", rows="splices", abandoned=True)[0]) == 2  # a right way is no bad one
 
 
 def test_in_a_run_that_ended_wrong_other_answers_are_known_by_its_siblings(runs: Runs) -> None:

@@ -54,7 +54,9 @@ async def test_wrong_beginnings_end_at_their_first_error_and_go_on_to_the_right_
     fix = str(items[0].turns[-1].message["content"])  # type: ignore[union-attr]
     assert fix.splitlines()[2] in FIXES
     [split, _], _ = taught.rows("lemma", inject=0, learn_error=False)
-    assert [turn.learn for turn in split.turns[-2:]] == [False, True]  # type: ignore[union-attr]
+    begun, rest = split.turns[-2:]  # type: ignore[union-attr]
+    assert (begun.learn, rest.learn, rest.continues) == (False, True, True)
+    assert f"{begun.message['content']}{rest.message['content']}" == fix
 
 
 async def test_corrections_with_a_wrong_answer_and_injections_without_one_are_dropped(

@@ -13,11 +13,14 @@ from maieutic.types import Message, ToolSpec
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One assistant turn to be learnt from, and the conversation before it."""
+    """One assistant turn to be learnt from, and the conversation before it.
+
+    Where it `continues`, the prompt's last message is the beginning of that turn."""
 
     prompt: tuple[Message, ...]
     reply: Message
     tools: tuple[ToolSpec, ...] = ()
+    continues: bool = False
 
 
 class Malformed(ValueError):
@@ -37,7 +40,8 @@ def examples(item: Item, tally: Tally) -> Iterator[Example]:
         said = tuple(turn.message for turn in item.turns)
         for i, turn in enumerate(item.turns):
             if turn.learn:
-                yield Example(said[:i], turn.message, turn.call.request.tools if turn.call else ())
+                tools = turn.call.request.tools if turn.call else ()
+                yield Example(said[:i], turn.message, tools, turn.continues)
 
 
 def trainable(messages: tuple[Message, ...]) -> list[dict[str, Any]]:

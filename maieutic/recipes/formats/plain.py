@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from maieutic.recipes.items import Ask, Dialogue, Episode, Item, Judged, Pair, Prompt, Reply, Spans
+from maieutic.recipes.items import Ask, Dialogue, Episode, Item, Judged, Pair, Prompt, Reply, Spans, Turn
 from maieutic.recipes.recipe import Row, Tally, row_format
 
 
@@ -23,7 +23,7 @@ def _fields(item: Item) -> dict[str, Any]:
             ]
             return {"runs": [item.run.header.run_id], "calls": calls}
         case Dialogue():
-            turns = [{**t.message, "learn": t.learn, "author": t.author} for t in item.turns]
+            turns = [_turn(turn) for turn in item.turns]
             return {"runs": item.runs, "turns": turns}
         case Pair():
             sides = {"chosen": _reply(item.chosen), "rejected": _reply(item.rejected)}
@@ -36,6 +36,11 @@ def _fields(item: Item) -> dict[str, Any]:
             return {"runs": item.runs, "prompt": item.prompt, "reply": _reply(item.reply), "spans": item.spans}
         case Ask():
             return {"runs": item.runs, "id": item.id, "question": item.question, "who": item.who}
+
+
+def _turn(turn: Turn) -> dict[str, Any]:
+    continues = {"continues": True} if turn.continues else {}
+    return {**turn.message, "learn": turn.learn, "author": turn.author, **continues}
 
 
 def _reply(reply: Reply) -> dict[str, Any]:

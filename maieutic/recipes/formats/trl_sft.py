@@ -101,6 +101,8 @@ def chat_rows(item: Episode | Dialogue, tally: Tally) -> Iterator[Row]:
     """A row for each learnt turn: its conversation as `prompt`, its reply as `completion`, its `tools` as JSON text.
 
     The trainer renders and tokenises it, and may come to other tokens than were sampled: `turns_rendered_anew` counts.
+    A completion that goes on in the prompt's last message is marked by `continues`, as `maieutic improve` reads it; TRL
+    by itself shows it as a message of its own: `turns_that_continue` counts.
     """
     for example in examples(item, tally):
         try:
@@ -110,6 +112,9 @@ def chat_rows(item: Episode | Dialogue, tally: Tally) -> Iterator[Row]:
             continue
         if example.tools:
             row["tools"] = tools_text(example.tools)
+        if example.continues:
+            row["continues"] = True
+            tally.counts["turns_that_continue"] += 1
         tally.counts["turns_rendered_anew"] += 1
         yield row
 
