@@ -13,6 +13,8 @@ from maieutic.errors import MissingExtra, UserError
 
 _BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 _PART = ".maieutic-part"
+# Whoever asks first is told soon that nobody answers; what comes later may be tried again for half a minute.
+_FIRST = {"connect_timeout": 3, "retries": {"mode": "standard", "total_max_attempts": 2}}
 
 
 def is_url(place: str | Path) -> bool:
@@ -43,10 +45,11 @@ class UrlStore:
 
     def names(self) -> set[str]:
         """What is directly below the URL; empty where there is nothing yet. StoreError where even its bucket is not
-        there."""
-        self._fs.invalidate_cache()  # others write there, too
+        there, or within some seconds where no store is."""
+        fs = _impatient(self._fs)
+        fs.invalidate_cache()  # others write there, too
         try:
-            found = self._ask("ls", self._root, detail=False)
+            found = self._ask("ls", self._root, fs=fs, detail=False)
         except FileNotFoundError:
             self._need_bucket()
             return set()
@@ -116,9 +119,9 @@ class UrlStore:
     def _no_bucket(self) -> StoreError:
         return StoreError(self.url, f"there is no bucket {self._bucket}", "make it, or give another place")
 
-    def _ask(self, what: str, *values: Any, **named: Any) -> Any:
+    def _ask(self, what: str, *values: Any, fs: Any = None, **named: Any) -> Any:
         try:
-            return getattr(self._fs, what)(*values, **named)
+            return getattr(fs or self._fs, what)(*values, **named)
         except FileNotFoundError:
             raise
         except Exception as error:  # each store's client has errors of its own, which have no class in common
@@ -136,6 +139,16 @@ def _open(url: str) -> tuple[Any, str]:
     except ValueError as error:
         raise UserError(f"{url} can't be used: {error}.") from error
     return fs, str(path).rstrip("/")
+
+
+def _impatient(fs: Any) -> Any:
+    """The same file system, giving up soon where nobody answers: s3fs tries again five times what botocore has tried
+    five times."""
+    if not {"s3", "s3a"}.intersection([fs.protocol] if isinstance(fs.protocol, str) else fs.protocol):
+        return fs
+    quick = type(fs)(**{**fs.storage_options, "config_kwargs": {**fs.config_kwargs, **_FIRST}})
+    quick.retries = 1
+    return quick
 
 
 def _explained(url: str, error: Exception) -> StoreError:

@@ -1,5 +1,7 @@
 """Files behind a URL: whole or not at all, and every failure a sentence that says what to do."""
 
+import asyncio
+import time
 import uuid
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,6 +11,8 @@ import pytest
 
 from maieutic.errors import MissingExtra, UserError
 from maieutic.url_store import StoreError, UrlStore, is_url
+from tests.support.raw_server import RawServer
+from tests.support.s3 import NAMES
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -101,3 +105,23 @@ def test_every_failure_says_what_to_do(error: Exception, sentence: str, moody: s
         UrlStore(moody).names()
     assert str(refusal.value).startswith(f"{moody} can't be used {sentence}")
     assert sentence.startswith(f"({refusal.value.why})")
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Says nothing."""
+
+
+def test_a_store_that_does_not_answer_is_asked_twice_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'maieutic[remote]'")
+    for name, value in NAMES.items():
+        monkeypatch.setenv(name, value)
+    with RawServer(hang_up) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url.removesuffix("/v1"))
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        with pytest.raises(StoreError, match=r"see that the server is up and rightly named, then start the same"):
+            UrlStore("s3://bucket/runs").names()
+        assert 1 <= server.connections <= 2
+    begun = time.monotonic()
+    with pytest.raises(StoreError, match=r"s3://bucket/runs can't be used \(Could not connect to the endpoint URL"):
+        UrlStore("s3://bucket/runs").names()
+    assert time.monotonic() - begun < 10
