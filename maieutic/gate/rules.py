@@ -1,11 +1,8 @@
 """What the gate is asked for."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from maieutic.errors import UserError
-from maieutic.gate.sample import Decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +34,3 @@ class Rules:
         names = [name for name, _ in self.against]
         if len(set(names)) < len(names):
             raise UserError("Two benchmarks have one name: name them apart, as NAME=SOURCE.")
-
-
-def decoder(tokenizer: str | None) -> Decode | None:
-    """Ids to text. Raises UserError where the tokenizer can't be had."""
-    if tokenizer is None:
-        return None
-    from tokenizers import Tokenizer
-
-    path = Path(tokenizer)
-    file = path / "tokenizer.json" if path.is_dir() else path
-    if path.is_dir() and not file.is_file():
-        raise UserError(f"The folder {tokenizer} has no tokenizer.json: give one that has it, or the file itself.")
-    try:
-        loaded = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(tokenizer)
-    except Exception as error:  # the library raises bare exceptions
-        raise UserError(f"The tokenizer {tokenizer} can't be loaded ({error}): give its tokenizer.json.") from error
-
-    def decode(ids: Sequence[int]) -> str:
-        return str(loaded.decode(list(ids), skip_special_tokens=False))
-
-    return decode

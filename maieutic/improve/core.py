@@ -22,7 +22,8 @@ from maieutic.collector.report import Progress
 from maieutic.collector.teach import folders
 from maieutic.errors import MaieuticError
 from maieutic.evals.plan import Cell, Contender
-from maieutic.gate.rules import Rules, decoder
+from maieutic.gate.rules import Rules
+from maieutic.gate.tokenizer import decoder
 from maieutic.improve import sources
 from maieutic.improve.curriculum import choose
 from maieutic.improve.measure import Measured, measure, measured_before

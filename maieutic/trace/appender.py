@@ -164,7 +164,8 @@ def _seal_or_leave(path: Path) -> None:
     try:
         seal(path)
     except OSError as error:
-        _log.warning("%s stays uncompressed: %s", path, error)
+        why = error.strerror or type(error).__name__
+        _log.warning("The segment %s stays uncompressed (%s): it is whole, and read like the others.", path, why)
 
 
 class _Segment:

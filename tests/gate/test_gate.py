@@ -10,7 +10,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from maieutic.cli import main
 from maieutic.errors import UserError
 from maieutic.gate.gate import GateReport, Making, gate
-from maieutic.gate.rules import Rules, decoder
+from maieutic.gate.rules import Rules
+from maieutic.gate.tokenizer import decoder
 from maieutic.recipes.export import export
 from maieutic.trace.writer import TraceStore
 from maieutic.types import Message

@@ -420,6 +420,19 @@ def test_a_full_disk_is_an_error_and_loses_nothing_acknowledged(tmp_path: Path) 
         assert not reader.notes
 
 
+def test_a_segment_that_can_not_be_sealed_is_told_in_a_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with TraceStore(tmp_path) as store, caplog.at_level(logging.WARNING):
+        store.open_run(header("r1")).finish()
+        asyncio.run(store.commit())
+        (path,) = list_segments(tmp_path).values()
+        (tmp_path / f".{path.name}.zst.tmp").mkdir()
+        store.close()
+    sentence = f"The segment {path} stays uncompressed (Is a directory): it is whole, and read like the others."
+    assert caplog.messages == [sentence] and run_ids(tmp_path) == ["r1"]
+
+
 async def waited_and_durable(root: Path) -> tuple[float, float]:
     """Seconds that 20 calls took to write, and until they were in the file."""
     with TraceStore(root) as store:
