@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from maieutic.cli.options import Json
+from maieutic.cli.options import Json, here
 
 
 def calibrate(
-    dirs: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Directories of traces, or of collections.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the curves go, as JSON.")],
+    dirs: Annotated[
+        list[Path], typer.Argument(metavar="DIR…", parser=here, help="Directories of traces, or of collections.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", parser=here, help="Where the curves go, as JSON.")],
     tasks: Annotated[
         str | None, typer.Option(metavar="TASKS", help="The tasks that were run: then losing answers count too.")
     ] = None,

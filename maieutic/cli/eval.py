@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from maieutic.cli.options import Json, Quiet
+from maieutic.cli.options import Json, Quiet, here
 
 
 def eval_(
     tasks: Annotated[list[str], typer.Argument(metavar="TASKS…", help="Task files or environments, one set each.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all of it goes; the same one again goes on.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=here, help="Where all of it goes; the same one again goes on.")
+    ],
     graph: Annotated[
         list[str] | None,
         typer.Option(metavar="SPEC", help="A contender: [LABEL=]GRAPH[?key=value&tools=python&temperature=0]."),

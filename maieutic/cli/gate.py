@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def gate(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE…", help="JSONL files, or folders of traces.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the rows go that may leave.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE|URL…", help="JSONL files, or folders of traces.")],
+    out: Annotated[str, typer.Option(metavar="FILE|URL", help="Where the rows go that may leave.")],
     against: Annotated[
         list[str] | None, typer.Option(metavar="NAME=TASKS", help="Leave out what holds these questions; repeatable.")
     ] = None,
@@ -73,14 +73,13 @@ def gate(
 
 def as_json(report: "GateReport") -> dict[str, Any]:
     """The card, which is what `--json` prints."""
-    card: dict[str, Any] = json_.loads(report.card.read_text("utf-8"))
-    return {"out": str(report.out), "card": str(report.card), **card}
+    return {"out": report.place(report.out), "card": report.place(report.card), **report.facts}
 
 
 def in_words(report: "GateReport") -> str:
     """A line for what left, one for each reason to stay, one for what was replaced."""
     card = as_json(report)
-    lines = [f"{report.rows_out} of {report.rows_in} rows in {report.out}"]
+    lines = [f"{report.rows_out} of {report.rows_in} rows in {report.place(report.out)}"]
     lines += [line for source in card["sources"] for line in _exported(source)]
     lines += [f"  stayed behind: {number} {name}" for name, number in card["dropped"].items()]
     for one in card["against"]:
@@ -88,7 +87,7 @@ def in_words(report: "GateReport") -> str:
     if report.redacted_rows:
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(report.redacted.items()))
         lines.append(f"  replaced in {report.redacted_rows} rows: {kinds}")
-    lines += [f"why, row by row: {report.dropped_file}", f"card: {report.card}"]
+    lines += [f"why, row by row: {report.place(report.dropped_file)}", f"card: {report.place(report.card)}"]
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maieutic.cli.options import Json, Quiet
+from maieutic.cli.options import Json, Quiet, here
 from maieutic.cli.training import with_training
 
 _PLAN = (
@@ -33,7 +33,9 @@ def improve(
     env: Annotated[
         list[str], typer.Option(metavar="SOURCE", help="What to train on; again for what comes next, harder ones last.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all of it goes; the same one again goes on.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=here, help="Where all of it goes; the same one again goes on.")
+    ],
     training: tuple[str, dict[str, Any]],
     older: Annotated[list[str] | None, typer.Option(metavar="SOURCE", help="What must not get worse.")] = None,
     held_out: Annotated[

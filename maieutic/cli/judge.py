@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maieutic.cli.options import Json, Quiet, with_run_options
+from maieutic.cli.options import Json, Quiet, here, with_run_options
 
 if TYPE_CHECKING:
     from maieutic.terminal.options import RunOptions
@@ -17,7 +17,9 @@ def judge(
         str, typer.Argument(metavar="TASKS", help='A JSONL file, or an environment such as "env:rg/chain_sum?n=100".')
     ],
     options: "RunOptions",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all of it goes; the same one again goes on.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=here, help="Where all of it goes; the same one again goes on.")
+    ],
     bias: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this bias; repeatable.")] = None,
     injections: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Own texts to put into the wrong candidate, as YAML.")

@@ -157,6 +157,18 @@ def with_options(command: Callable[..., None], place: str, read: Callable[..., A
     return run
 
 
-Traces = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run is recorded.")]
+def here(text: str) -> Path:
+    """A place on this machine. Raises UserError for a URL, which would else be made a folder of that name."""
+    from maieutic.errors import UserError
+    from maieutic.url_store import is_url
+
+    if is_url(text):
+        raise UserError(
+            f"{text} is a URL: give a directory of this machine; collect, export, gate and teach take URLs."
+        )
+    return Path(text)
+
+
+Traces = Annotated[Path | None, typer.Option(metavar="DIR", parser=here, help="Where the run is recorded.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Don't show what happens on the way.")]

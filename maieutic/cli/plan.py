@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maieutic.cli.options import Json, Quiet, Traces, with_run_options
+from maieutic.cli.options import Json, Quiet, Traces, here, with_run_options
 
 if TYPE_CHECKING:
     from maieutic.terminal.options import RunOptions
@@ -18,7 +18,9 @@ def plan(
         str, typer.Argument(metavar="TASKS", help='A JSONL file, or an environment such as "env:rg/chain_sum?n=100".')
     ],
     options: "RunOptions",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where plans.jsonl and outcomes.jsonl go; goes on there.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=here, help="Where plans.jsonl and outcomes.jsonl go; goes on there.")
+    ],
     arm: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this arm; repeatable.")] = None,
     rounds: Annotated[int, typer.Option(metavar="N", help="Rounds at most; each keeps half of the arms.")] = 3,
     samples: Annotated[int, typer.Option(metavar="N", help="Trials of an arm in the first round; then doubled.")] = 1,

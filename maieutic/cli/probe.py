@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maieutic.cli.options import Json, Quiet, with_run_options
+from maieutic.cli.options import Json, Quiet, here, with_run_options
 
 if TYPE_CHECKING:
     from maieutic.terminal.options import RunOptions
@@ -17,7 +17,9 @@ def probe(
         str, typer.Argument(metavar="TASKS", help='A JSONL file, or an environment such as "env:saturn?n=100".')
     ],
     options: "RunOptions",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all of it goes; the same one again goes on.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=here, help="Where all of it goes; the same one again goes on.")
+    ],
     share: Annotated[
         list[float] | None, typer.Option(metavar="X", help="How much of a question is shown, 0.6 say; repeatable.")
     ] = None,

@@ -1,6 +1,5 @@
 """`maieutic teach`: have a teacher say what a recipe has to know before it can make rows."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,9 +12,9 @@ if TYPE_CHECKING:
 
 @with_run_options
 def teach(
-    dirs: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Directories of traces, or of collections.")],
+    dirs: Annotated[list[str], typer.Argument(metavar="DIR|URL…", help="Directories of traces, or of collections.")],
     options: "RunOptions",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the replies go; goes on there.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Where the replies go; goes on there.")],
     recipe: Annotated[str, typer.Option(metavar="NAME", help="Whose questions are asked.")],
     recipe_set: Annotated[
         list[str] | None, typer.Option("--recipe-set", metavar="KEY=VALUE", help="A setting of the recipe.")

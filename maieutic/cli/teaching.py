@@ -4,7 +4,6 @@ import asyncio
 import json
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
 from maieutic.cli.codes import FAILED, INTERRUPTED
 from maieutic.cli.progress import shown_on_stderr
@@ -20,9 +19,9 @@ from maieutic.terminal.settings import parse_settings
 class Wanted:
     """What is to be asked of whom."""
 
-    dirs: tuple[Path, ...]
+    dirs: tuple[str, ...]
     options: RunOptions
-    out: Path
+    out: str
     recipe: str
     recipe_settings: tuple[str, ...]
     student: str | None
@@ -82,7 +81,7 @@ def in_words(wanted: Wanted, report: TeachReport) -> str:
     lines = [f"{report.replies} replies in {report.rounds} round{'s' * (report.rounds != 1)} under {report.out}"]
     if report.open:
         lines.append(f"{report.open} questions are open: {report.stopped}")
-    places = shlex.join(map(str, [*wanted.dirs, *folders(report.out)]))
+    places = shlex.join([*wanted.dirs, *map(str, folders(report.out))])
     settings = "".join(f" --set {shlex.quote(one)}" for one in wanted.recipe_settings)
     lines.append(f"next:    maieutic export {places} --recipe {wanted.recipe}{settings} --out rows.jsonl")
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maieutic.cli.options import Json
+from maieutic.cli.options import Json, here
 from maieutic.errors import TraceError, UserError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 trace_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 _SHOWN = 20
 
-Where = Annotated[Path | None, typer.Option(metavar="DIR", help="Where it was recorded.")]
+Where = Annotated[Path | None, typer.Option(metavar="DIR", parser=here, help="Where it was recorded.")]
 
 
 @trace_app.callback()
@@ -30,7 +30,9 @@ def trace(context: typer.Context) -> None:
 
 @trace_app.command("list")
 def list_(
-    traces: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Traces, or a collection.")] = None,
+    traces: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", parser=here, help="Traces, or a collection.")
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", help="The newest so many runs; 0 lists all.")] = _SHOWN,
     json: Json = False,
 ) -> None:

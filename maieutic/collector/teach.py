@@ -13,11 +13,13 @@ from maieutic.errors import UserError
 from maieutic.llm.model import Model
 from maieutic.recipes.candidates import Candidates
 from maieutic.recipes.items import Ask
+from maieutic.recipes.places import brought
 from maieutic.recipes.recipe import Tally, find_recipe
 from maieutic.recipes.teaching import task_of
 from maieutic.tasks.source import load_tasks
 from maieutic.tasks.task import Task
 from maieutic.trace.reader import TraceReader
+from maieutic.url_store import is_url
 
 _FOLDER = re.compile(r"(\d{3})-(?:teacher|student)")
 
@@ -56,21 +58,54 @@ async def teach(
     """Collect under `out` what `recipe` asks about the traces in `dirs`, of `model`, the teacher, and of `student`.
 
     `tasks` names where the runs' tasks are from, so that solutions are checked against their gold answers. `options`
-    are those of `collect`. Starting again goes on with what is still open. Raises AsksNothing where the recipe asks
-    nothing, UserError where it asks the student and none is named.
+    are those of `collect`. Starting again goes on with what is still open. `dirs` may be URLs that fsspec knows, and
+    are then brought first; `out` is a directory. Raises AsksNothing where the recipe asks nothing, UserError where it
+    asks the student and none is named.
     """
-    out = Path(out)
+    if is_url(out):
+        raise UserError(f"Replies are kept in a directory of this machine: give one in place of {out}.")
+    find_recipe(recipe, recipe_settings)  # what is wrong with it is said before anything is brought
     known = {task.id: task for task in load_tasks(tasks)[0]} if tasks is not None else {}
+    with brought(dirs) as roots:
+        asking = _Asking(roots, recipe, recipe_settings or {}, Path(out))
+        return await _teach(asking, known, {"teacher": model, "student": student}, rounds, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Whose questions are asked about which traces, and where the replies are."""
+
+    roots: Sequence[Path]
+    recipe: str
+    settings: Mapping[str, Any]
+    out: Path
+
+    def left(self) -> list[Ask]:
+        """What is asked and has no reply yet, each thing once."""
+        with ExitStack() as stack:
+            readers = [stack.enter_context(TraceReader(root)) for root in (*self.roots, *folders(self.out))]
+            items = find_recipe(self.recipe, self.settings)(Candidates(readers), Tally())
+            return list({item.id: item for item in items if isinstance(item, Ask)}.values())
+
+
+async def _teach(
+    asking: _Asking,
+    known: Mapping[str, Task],
+    models: Mapping[str, str | Model | None],
+    rounds: int,
+    options: Mapping[str, Any],
+) -> TeachReport:
+    out, recipe = asking.out, asking.recipe
     replies = asked = 0
     before: set[str] = set()
     for number in range(rounds):
-        wanted = _asks([*map(Path, dirs), *folders(out)], recipe, recipe_settings or {})
+        wanted = asking.left()
         if not wanted and number == 0 and not folders(out):
             raise AsksNothing(f"The recipe {recipe} asks nothing: maieutic export takes it as it is.")
         if not wanted or {ask.id for ask in wanted} == before:
             return TeachReport(out, number, replies, len(wanted), "the rest was not answered" if wanted else None)
         before = {ask.id for ask in wanted}
-        for who, name in (("teacher", model), ("student", student)):
+        for who, name in models.items():
             chosen = [task_of(ask, known) for ask in wanted if ask.who == who]
             if not chosen:
                 continue
@@ -80,7 +115,7 @@ async def teach(
             replies, asked = replies + report.done, asked + len(chosen)
             if report.stopped:
                 return TeachReport(out, number + 1, replies, len(wanted) - report.done, report.stopped, broken=True)
-    left = len(_asks([*map(Path, dirs), *folders(out)], recipe, recipe_settings or {}))
+    left = len(asking.left())
     return TeachReport(out, rounds, replies, left, f"{rounds} rounds were not enough" if left else None)
 
 
@@ -95,11 +130,3 @@ async def _collected(
     """One round's asks of one model, in a folder of its own, since a later start asks other things."""
     last = max((int(path.name[:3]) for path in folders(out)), default=0)
     return await collect(tasks, out=out / f"{last + 1:03}-{who}", model=model, **options)
-
-
-def _asks(roots: Sequence[Path], recipe: str, settings: Mapping[str, Any]) -> list[Ask]:
-    """What the recipe asks about these traces, each thing once."""
-    with ExitStack() as stack:
-        readers = [stack.enter_context(TraceReader(root)) for root in roots]
-        items = find_recipe(recipe, settings)(Candidates(readers), Tally())
-        return list({item.id: item for item in items if isinstance(item, Ask)}.values())

@@ -26,11 +26,13 @@ from maieutic.gate.duplicates import Exact, Near
 from maieutic.gate.endings import Cut, Loop
 from maieutic.gate.licence import Licence
 from maieutic.gate.redaction import Redactor
-from maieutic.gate.rules import Rules, decoder
+from maieutic.gate.rules import Rules
 from maieutic.gate.sample import Sample, sample_of
 from maieutic.gate.sieve import Sieve
+from maieutic.gate.tokenizer import decoder
 from maieutic.gate.words import words
 from maieutic.recipes.export import export
+from maieutic.recipes.places import Place, brought, placed
 from maieutic.recipes.recipe import Row
 from maieutic.recipes.storage import beside, card_of, kind_of, remove, store
 from maieutic.trace.payload import dump, parse
@@ -62,12 +64,14 @@ class Making:
 class GateReport:
     """What came, what left, and what stayed behind, by filter. `dropped_file` names every row that stayed, and why.
 
-    `redacted` are the values replaced, by kind, `redacted_rows` the rows that had some. `notes` are sentences.
+    `redacted` are the values replaced, by kind, `redacted_rows` the rows that had some. `notes` are sentences, `facts`
+    is what the card says. Where rows went to a URL, it is in `url`, and the paths were here on the way alone.
     """
 
     out: Path
     card: Path
     dropped_file: Path
+    url: str | None = None
     rows_in: int = 0
     rows_out: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -77,6 +81,23 @@ class GateReport:
     against: list[dict[str, Any]] = field(default_factory=list)
     licences: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def place(self, path: Path) -> str:
+        """Where `out`, or what stands beside it, is to be found: a path, or a URL."""
+        return Place(self.out, self.url).named(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What was given, as it was named, and where it lies on this machine."""
+
+    named: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.named.rstrip("/").rpartition("/")[2]
 
 
 def gate(
@@ -90,22 +111,31 @@ def gate(
 ) -> GateReport:
     """Let the rows of `sources` (JSONL files, folders of traces) pass to `out`; write a card, and what stayed behind.
 
-    `kind` is as in `export`. `command` is written into the card. Raises UserError where nothing may leave, where a
-    source can't be read, or where rows of token ids come without their tokenizer; then nothing is left behind.
+    All of them may be URLs that fsspec knows, as in `export`. `kind` is as in `export`. `command` is written into the
+    card. Raises UserError where nothing may leave, where a source can't be read, or where rows of token ids come
+    without their tokenizer; then nothing is left behind.
     """
-    rules, making, out = rules or Rules(), making or Making(), Path(out)
+    rules = rules or Rules()
+    with placed(out, kind) as place, brought(sources) as paths:
+        found = [_Source(str(named), path) for named, path in zip(sources, paths, strict=True)]
+        return _gate(found, place, rules, making or Making(), kind, command)
+
+
+def _gate(
+    sources: Sequence[_Source], place: Place, rules: Rules, making: Making, kind: str | None, command: str
+) -> GateReport:
+    out = place.path
     form = kind_of(out, kind)
-    paths = [Path(source) for source in sources]
-    report = GateReport(out, card_of(out, form), out.with_name(out.name + ".dropped.jsonl"))
+    report = GateReport(out, card_of(out, form), out.with_name(out.name + ".dropped.jsonl"), place.url)
     line = _Line(rules, report)
     kept, dropped = beside(out), beside(report.dropped_file)
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as work:
             with kept.open("wb") as leaving, dropped.open("wb") as staying:
-                files = [_file(path, Path(work) / f"{n}.jsonl", line, making) for n, path in enumerate(paths)]
-                line.learn(paths, files)
-                for path, file in zip(paths, files, strict=True):
-                    _pass(_lines(file), path, line, leaving, staying)
+                files = [_file(source, Path(work) / f"{n}.jsonl", line, making) for n, source in enumerate(sources)]
+                line.learn(sources, files)
+                for source, file in zip(sources, files, strict=True):
+                    _pass(_lines(file), source, line, leaving, staying)
                 leaving.flush()
                 os.fsync(leaving.fileno())
         line.close()
@@ -113,9 +143,10 @@ def gate(
             raise UserError(_why_empty(report))
         store(kept, out, form, partial(cards, report, form, rules, command))
         os.replace(dropped, report.dropped_file)
+        report.facts = json.loads(report.card.read_text("utf-8"))
     except OSError as error:
         raise UserError(
-            f"Rows can't be taken to {out} ({error.strerror}): give another file, or make room for it."
+            f"Rows can't be taken to {place.url or out} ({error.strerror}): give another file, or make room for it."
         ) from error
     finally:
         remove(kept)
@@ -150,12 +181,12 @@ class _Line:
         if rules.near is not None:
             self.after.append(Near(rules.near))
 
-    def learn(self, paths: Sequence[Path], files: Sequence[Path]) -> None:
+    def learn(self, sources: Sequence[_Source], files: Sequence[Path]) -> None:
         """What the rows' questions share with the benchmarks' is a template's wording, and no evidence."""
-        for path, file in zip(paths, files, strict=True) if self.sets else ():
+        for source, file in zip(sources, files, strict=True) if self.sets else ():
             for number, text in _lines(file):
                 with suppress(ValueError, TraceError, KeyError, TypeError, AttributeError, IndexError):  # told later
-                    sample = sample_of(parse(text), f"{path.name}:{number}", self.decode)
+                    sample = sample_of(parse(text), f"{source.name}:{number}", self.decode)
                     for asked, one in product(sample.asked, self.sets):
                         one.learn(words(asked))
         for one in self.sets:
@@ -208,19 +239,20 @@ class _Line:
         return sample.row, found
 
 
-def _file(path: Path, temporary: Path, line: _Line, making: Making) -> Path:
+def _file(source: _Source, temporary: Path, line: _Line, making: Making) -> Path:
     """The rows of a source; a folder of traces is exported into a temporary file."""
-    facts: dict[str, Any] = {"source": str(path)}
+    path = source.path
+    facts: dict[str, Any] = {"source": source.named}
     line.report.sources.append(facts)
     if path.is_dir():
-        facts["export"] = _exported(path, temporary, line, making)
+        facts["export"] = _exported(source, temporary, line, making)
         file = temporary
     elif path.is_file():
         file = path
         with suppress(OSError, ValueError):
             facts["card"] = json.loads(card_of(path, "jsonl").read_text("utf-8"))
     else:
-        raise UserError(f"There is nothing at {path}: give JSONL files of rows, or folders of traces.")
+        raise UserError(f"There is nothing at {source.named}: give JSONL files of rows, or folders of traces.")
     with file.open("rb") as rows:
         facts["sha256"] = file_digest(rows, "sha256").hexdigest()
     return file
@@ -234,10 +266,11 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, text
 
 
-def _exported(path: Path, out: Path, line: _Line, making: Making) -> dict[str, Any]:
+def _exported(source: _Source, out: Path, line: _Line, making: Making) -> dict[str, Any]:
+    path = source.path
     below = path / "traces" if (path / "traces").is_dir() else path
     if not list_segments(below):
-        raise UserError(f"{path} is a folder without traces: give one that has some, or JSONL files of rows.")
+        raise UserError(f"{source.named} is a folder without traces: give one that has some, or JSONL files of rows.")
     if line.difficulty is not None:
         with TraceReader(path) as reader:
             line.difficulty.learn(reader)
@@ -261,11 +294,13 @@ def _exported(path: Path, out: Path, line: _Line, making: Making) -> dict[str, A
     return {**made, "tasks": making.tasks, "settings": dict(making.settings)}
 
 
-def _pass(rows: Iterator[tuple[int, bytes]], path: Path, line: _Line, leaving: BinaryIO, staying: BinaryIO) -> None:
+def _pass(
+    rows: Iterator[tuple[int, bytes]], source: _Source, line: _Line, leaving: BinaryIO, staying: BinaryIO
+) -> None:
     report = line.report
     for number, text in rows:
         report.rows_in += 1
-        place = f"{path.name}:{number}"
+        place = f"{source.name}:{number}"
         try:
             clean, name, reason = line.look(parse(text), place)
         except (ValueError, TraceError):
@@ -277,7 +312,7 @@ def _pass(rows: Iterator[tuple[int, bytes]], path: Path, line: _Line, leaving: B
             leaving.write(dump(clean) + b"\n")
             continue
         report.dropped[name] += 1
-        staying.write(dump({"source": str(path), "row": number, "filter": name, "reason": reason}) + b"\n")
+        staying.write(dump({"source": source.named, "row": number, "filter": name, "reason": reason}) + b"\n")
 
 
 def _why_empty(report: GateReport) -> str:

@@ -46,9 +46,7 @@ class ExportReport:
 
     def place(self, path: Path) -> str:
         """Where `out`, or one of its cards, is to be found: a path, or a URL."""
-        if self.url is None:
-            return str(path)
-        return f"{self.url.rpartition('/')[0]}/{path.relative_to(self.out.parent).as_posix()}"
+        return Place(self.out, self.url).named(path)
 
 
 class Sieve(Protocol):

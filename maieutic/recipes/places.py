@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from maieutic.errors import UserError
-from maieutic.recipes.storage import CARD
+from maieutic.recipes.storage import CARD, card_of
 from maieutic.trace.lost import LEDGER
 from maieutic.url_store import StoreError, UrlStore, is_url
 
@@ -18,6 +18,12 @@ class Place:
 
     path: Path
     url: str | None
+
+    def named(self, path: Path) -> str:
+        """Where `path`, which is the rows or stands beside them, is to be found: a path, or a URL."""
+        if self.url is None:
+            return str(path)
+        return f"{self.url.rpartition('/')[0]}/{path.relative_to(self.path.parent).as_posix()}"
 
 
 @contextmanager
@@ -46,26 +52,36 @@ def placed(out: Path | str, kind: str | None) -> Iterator[Place]:
 
 @contextmanager
 def brought(dirs: Sequence[Path | str]) -> Iterator[list[Path]]:
-    """The directories, those behind URLs as copies that are gone after the block. UserError where they can't be had."""
+    """The directories, or files, those behind URLs as copies that are gone after the block. UserError where they can't
+    be had."""
     with ExitStack() as stack:
         here = []
         for place in dirs:
             if is_url(place):
                 folder = Path(stack.enter_context(TemporaryDirectory(prefix="maieutic-")))
                 with _said():
-                    _bring(UrlStore(str(place)), folder)
-                here.append(folder)
+                    here.append(_bring(str(place).rstrip("/"), folder))
             else:
                 here.append(Path(place))
         yield here
 
 
-def _bring(store: UrlStore, folder: Path) -> None:
+def _bring(url: str, folder: Path) -> Path:
+    """What is behind the URL, below `folder`: all files of a directory, or the one file and its card."""
+    store = UrlStore(url)
     store.names()  # of a bucket that is not there, all the rest would be missing without a word
+    if store.find() == [""]:
+        above, _, name = url.rpartition("/")
+        UrlStore(above).bring(name, folder / name)
+        with suppress(FileNotFoundError):
+            card = card_of(Path(name), "jsonl").name
+            UrlStore(above).bring(card, folder / card)
+        return folder / name
     for ledgers in (True, False):  # what a ledger names was there before it, and is found after it
         for name in store.find():
             if name.endswith(LEDGER) is ledgers:
                 _bring_file(store, name, folder)
+    return folder
 
 
 def _bring_file(store: UrlStore, name: str, folder: Path) -> None:
