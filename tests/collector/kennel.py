@@ -71,7 +71,7 @@ def main() -> None:
     tasks = [Task(id=f"task-{i}", question=f"Question {i}?", gold="1") for i in range(number)]
     killed, before = 0, whole_lines(out)
     while killed < kills:
-        reports, seconds = rng.choice([(0, rng.uniform(0.0, 0.05)), (rng.randint(1, 40), rng.uniform(0.0, 0.02))])
+        reports, seconds = rng.choice([(0, rng.uniform(0.0, 0.05)), (rng.randint(1, 12), rng.uniform(0.0, 0.02))])
         reported, ended = one_life(out, tasks, reports, seconds)
         if ended:
             raise SystemExit(f"all was done after {killed} kills: give more tasks")

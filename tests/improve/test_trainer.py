@@ -196,7 +196,7 @@ async def test_what_is_rewarded_is_said_more_often(tmp_path: Path) -> None:
 @needs_trl
 async def test_an_adapter_is_reinforced_against_the_version_before_until_its_time(tmp_path: Path) -> None:
     file = prompts(tmp_path / "rows.jsonl")
-    trainer = TrlGrpo(rewards=("tests.improve.brief:brief",), lora=4, batch=8, reply=48, rate=1e-2, steps=6, threads=1)
+    trainer = TrlGrpo(rewards=("tests.improve.brief:brief",), lora=4, batch=8, reply=48, rate=5e-2, steps=8, threads=1)
     first = await trainer.train(Version(0, "x", str(WEIGHTS)), file, tmp_path / "a", 0)
     assert first["kl_last"] > 1e-3
     second = Version(1, "x", str(WEIGHTS), str(tmp_path / "a"))
