@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-upstream upstream test-vllm vllm quick check rooms format bench in-box lock sandbox postgres clean
+.PHONY: demo test test-ray ray test-upstream upstream test-vllm vllm quick check rooms format bench in-box lock sandbox postgres clean
 
 demo: .venv/.demo sandbox
 	$(BIN)/maieutic demo
@@ -13,6 +13,11 @@ test: .venv/.dev sandbox postgres
 
 test-vllm: .venv/.train vllm ## the tests that need a real vLLM server, against one on the CPU with the in-box model
 	MAIEUTIC_VLLM=$(CURDIR)/.venv-vllm/bin/vllm MAIEUTIC_TEST_VLLM=1 $(BIN)/pytest -rs tests/vllm
+
+test-ray: ray ## collection in Ray actors, on this machine
+	$(BIN)/pytest -rs tests/collector/test_ray.py
+
+ray: .venv/.ray
 
 test-upstream: upstream ## the exports, read by the classes and trainers of those for whom they are written
 	MAIEUTIC_TEST_UPSTREAM=1 .venv-upstream/bin/python -m pytest -rs -W default tests/recipes tests/gate
@@ -63,7 +68,7 @@ in-box: .venv/.train ## train, export and measure the in-box model anew (about t
 
 lock: .venv/.dev ## pin what was resolved today
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra envs --extra mcp --extra monty --extra parquet --extra local --extra providers --extra rag --extra sql --extra web --extra documents --extra train --no-header --no-annotate --quiet -c constraints.in | grep -v -e '^nvidia-' -e '^triton' | sed 's/+cpu$$//' > constraints.new && mv constraints.new constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra envs --extra mcp --extra monty --extra parquet --extra local --extra providers --extra rag --extra sql --extra web --extra documents --extra train --extra ray --no-header --no-annotate --quiet -c constraints.in | grep -v -e '^nvidia-' -e '^triton' | sed 's/+cpu$$//' > constraints.new && mv constraints.new constraints.txt
 
 sandbox: ## the python tool needs bubblewrap; only root may install it without asking
 	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
@@ -93,6 +98,10 @@ postgres: ## the tests of SQL start a server of their own; only root may install
 .venv/.train: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[envs,mcp,monty,parquet,providers,rag,sql,web,dev,train]'
 	@touch $@ .venv/.dev .venv/.demo
+
+.venv/.ray: .venv/.dev
+	$(PIP) -e '.[ray]'
+	@touch $@
 
 clean:
 	rm -rf .venv .venv-upstream .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
