@@ -62,15 +62,18 @@ class Loop:
     other: dict[str, Any] = field(default_factory=dict)
     rounds: tuple[int, ...] = (2,)
     kinds: tuple[str, ...] = KINDS
+    like: str | None = "loop"  # the loop whose first measuring and first runs it takes, since it would make the same
 
 
+SPLICES = "agent_r?rows=splices&shape=text&prompt=own&abandoned=true"
 LOOPS = {
-    "loop": Loop("own right solutions, gated, a quarter of the rows older", {}, (2, 3)),
+    "loop": Loop("own right solutions, gated, a quarter of the rows older", {}, (2, 3), like=None),
     "wider loop": Loop(
         "the same on sums of three to five numbers, so that no length is unlearnt",
         {"sources": (_seeded(SUMS_TO_5, SEED, "train", 600),), "older": (_seeded(LEGS, SEED + 1, "dev", 100),)},
         (3,),
         (*KINDS, "6 terms"),
+        None,
     ),
     "legs loop": Loop(
         "the same on legs of three animals, up to 9 of each",
@@ -80,6 +83,7 @@ LOOPS = {
         },
         (3,),
         (*KINDS, "legs, up to 15 of each"),
+        None,
     ),
     "legs loop, all rehearsed": Loop(
         "the same, with sums of three to five numbers and products among the older ones",
@@ -89,6 +93,7 @@ LOOPS = {
         },
         (3,),
         (*KINDS, "legs, up to 15 of each"),
+        None,
     ),
     "no verifier": Loop("rows of all runs, right or wrong", {"recipes": ("runs",), "difficulty": False}),
     "no gate": Loop("the same without the gate", {"gate": False}),
@@ -104,13 +109,18 @@ LOOPS = {
     "lemma, errors shown": Loop(
         "the same with what stands before a repair shown and not learnt",
         {"recipes": ("solved", "lemma?prompt=own&learn_error=false"), "teacher": "tutor"},
+        (1,),
     ),
     "agent-r": Loop(
         "ways of a search over lines, wrong ones up to their first wrong line spliced with right ones, besides",
-        {
-            "graphs": ("direct", SEARCH),
-            "recipes": ("solved", "agent_r?rows=splices&shape=text&prompt=own&abandoned=true"),
-        },
+        {"graphs": ("direct", SEARCH), "recipes": ("solved", SPLICES)},
+        (1,),
+        like=None,
+    ),
+    "agent-r, one word": Loop(
+        "the same with one word for the change of mind",
+        {"graphs": ("direct", SEARCH), "recipes": ("solved", f"{SPLICES}&change=wrong")},
+        like="agent-r",
     ),
 }
 GRAPHS = {
@@ -163,8 +173,8 @@ def plan(name: str) -> Plan:
 def loop(name: str, out: Path) -> Iterator[Side]:
     """Go round, and give what was in force after each of the rounds that are to be measured."""
     folder = out / name.replace(" ", "-")
-    if not {"sources", "graphs"} & LOOPS[name].other.keys() and name != "loop" and not folder.exists():
-        begin(name, out / "loop", folder)
+    if LOOPS[name].like is not None and not folder.exists():
+        begin(name, out / str(LOOPS[name].like), folder)
     done = asyncio.run(improve(plan(name), folder, TRAINER, SHELF, concurrency=64))
     if done.stopped:
         raise SystemExit(f"{name} was stopped: {done.stopped}")
@@ -174,12 +184,12 @@ def loop(name: str, out: Path) -> Iterator[Side]:
             kept = SHELF.version(one.number, done.out / "rounds" / f"{one.number:02}" / "model")
         if one.number in LOOPS[name].rounds:
             spent = _spent(done, one.number)
-            label, main = f"{name}, {one.number} rounds", one.number == 3
+            label, main = f"{name}, {one.number} round{'s' * (one.number > 1)}", one.number == 3
             yield Side(label, LOOPS[name].about, kept.checkpoint, spent, main=main, kinds=LOOPS[name].kinds)
 
 
 def begin(name: str, plain: Path, folder: Path) -> None:
-    """A loop with the plain one's first measuring and first runs: with the same seeds it would make the same ones."""
+    """A loop with another one's first measuring and first runs."""
     work = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()

@@ -53,12 +53,15 @@ def agent_r(
     rows: Rows = "all",
     shape: Shape = "turns",
     prompt: Asking = "plain",
+    change: str = "",
 ) -> Iterator[Item]:
     """Runs of the graph `tree`. A step is bad where its state was valued `bad` or less; `most` pairs of a good and a
     bad way are taken from a run. With `abandoned` a way is bad, too, that ends at a bad step because the search left it
     there: for searches whose values are sure. With `prompt` "own" a row's question stands under the prompt that the
-    steps had. Raises UserError where no run has a tree."""
-    write = _Text(prompt) if shape == "text" else _Turns(prompt)
+    steps had. `change` is what is said in place of the ten changes of mind, for a model that can't spell them. Raises
+    UserError where no run has a tree."""
+    changes = (change,) if change else CHANGES
+    write = _Text(prompt, changes) if shape == "text" else _Turns(prompt, changes)
     trees = 0
     for group in by_task(runs, tally, "agent_r"):
         known = Known(group)
@@ -129,6 +132,7 @@ class _Turns:
     """A way as the paper has it: a turn a step, and after each but the last its tool's words, or one to go on."""
 
     prompt: Asking
+    changes: tuple[str, ...]
 
     def good(self, attempt: Attempt, way: Way) -> tuple[Turn, ...]:
         return (*asked_as(attempt, self.prompt), *step_turns(way[1:], _calls(attempt), learn=True)[:-1])
@@ -150,6 +154,7 @@ class _Text:
     """A way as one reply of the solver, a step a line."""
 
     prompt: Asking
+    changes: tuple[str, ...]
 
     def good(self, attempt: Attempt, way: Way) -> tuple[Turn, ...]:
         return (*asked_as(attempt, self.prompt), said(_lines(way[1:])))
@@ -162,7 +167,7 @@ class _Text:
 def _splice(attempt: Attempt, right: Way, false: Way, fork: int, cut: int, write: _Turns | _Text) -> Dialogue:
     """What both ways share is learnt from the good way alone, and so not here."""
     run_id = attempt.run.header.run_id
-    change = pick(CHANGES, "agent_r", run_id, false[cut].id, right[-1].id)
+    change = pick(write.changes, "agent_r", run_id, false[cut].id, right[-1].id)
     turns = write.splice(attempt, right[1:fork], false[fork : cut + 1], change, right[fork:])
     return Dialogue(turns, (run_id,), {"row": "splice", "bad_steps": cut + 1 - fork, "fork": right[fork - 1].id})
 

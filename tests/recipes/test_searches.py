@@ -98,7 +98,9 @@ def test_a_splice_as_one_reply_begins_with_what_is_not_learnt(runs: Runs) -> Non
     change, *good = rest.removeprefix("\n").splitlines()
     assert change in CHANGES and good == ["Add two and two.", "Answer: 4"]
     assert isinstance(splice, Dialogue) and splice.turns[0].message == STEP[0] and splice.turns[-1].continues
-    [row], tally = runs.through("agent_r", rows="good", shape="text")
+    [splice], _ = runs.through("agent_r", rows="splices", shape="text", change="Wrong.")
+    assert spoken(splice)[1] == ("\nWrong.\nAdd two and two.\nAnswer: 4", True)
+    [row], _ = runs.through("agent_r", rows="good", shape="text")
     assert spoken(row) == [("Read the question.\nAdd two and two.\nAnswer: 4", True)]
 
 
