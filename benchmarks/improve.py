@@ -120,6 +120,7 @@ LOOPS = {
     "agent-r, one word": Loop(
         "the same with one word for the change of mind",
         {"graphs": ("direct", SEARCH), "recipes": ("solved", f"{SPLICES}&change=wrong")},
+        (1,),
         like="agent-r",
     ),
 }

@@ -6,6 +6,7 @@ because in a multi-turn `messages` row TRL would also train on the tools' output
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain
 
 from maieutic.recipes.formats.messages import Malformed, examples, left_out, tools_text, trainable
@@ -77,24 +78,36 @@ def token_rows(calls: tuple[CallRecord, ...], tally: Tally) -> Iterator[Row]:
     """A row for each stretch of calls whose prompts continue the ids before them exactly.
 
     Where a later prompt differs from what was sampled (a template that drops reasoning, for instance) a new row
-    begins, and the earlier text in its prompt is masked.
+    begins, and the earlier text in its prompt is masked. A row's last token is masked where its call could stop at a
+    string: such a call ends there in place of its turn, and that the turn goes on is not to be learnt.
     """
-    rows: list[tuple[list[int], list[int]]] = []
+    stretches: list[_Stretch] = []
     for call in calls:
         assert call.completion and call.completion.prompt_token_ids is not None
         prompt, sampled = list(call.completion.prompt_token_ids), list(call.completion.token_ids or ())
-        row = next((row for row in rows if prompt[: len(row[0])] == row[0]), None)
-        if row is None:
-            tally.counts["prefix_breaks"] += bool(rows)
-            row = ([], [])
-            rows.append(row)
-        ids, labels = row
-        labels += [MASKED] * (len(prompt) - len(ids)) + sampled
-        ids[:] = prompt + sampled
-    for ids, labels in rows:
-        tally.counts["tokens"] += len(ids)
-        tally.counts["trained_tokens"] += sum(label != MASKED for label in labels)
-        yield {"input_ids": ids, "labels": labels}
+        stretch = next((one for one in stretches if prompt[: len(one.ids)] == one.ids), None)
+        if stretch is None:
+            tally.counts["prefix_breaks"] += bool(stretches)
+            stretch = _Stretch()
+            stretches.append(stretch)
+        stretch.labels += [MASKED] * (len(prompt) - len(stretch.ids)) + sampled
+        stretch.ids = prompt + sampled
+        stretch.stops = bool(call.request.sampling.stop)
+    for stretch in stretches:
+        if stretch.stops:
+            stretch.labels[-1] = MASKED
+        tally.counts["tokens"] += len(stretch.ids)
+        tally.counts["trained_tokens"] += sum(label != MASKED for label in stretch.labels)
+        yield {"input_ids": stretch.ids, "labels": stretch.labels}
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """A row under way; `stops` says whether its last call could stop at a string."""
+
+    ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    stops: bool = False
 
 
 def chat_rows(item: Episode | Dialogue, tally: Tally) -> Iterator[Row]:
