@@ -7,9 +7,11 @@ killed actors harmless: Ray starts the actor again and calls it again, and the s
 
 import asyncio
 import os
+import re
 import secrets
+import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +35,10 @@ AT_ONCE = 2  # shards in one actor
 RESTARTS = 100  # of one actor
 POLL = 1.0  # seconds between two questions for progress
 PATIENCE = 30.0  # seconds that a shard's last owner is given to die
+ANSWER = 5.0  # seconds within which a cluster has to be reached
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+_ADDRESS = re.compile(r"(?:ray://)?(\[[^\]]+\]|[^\s:/]+):(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +241,10 @@ def _ray() -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    address = os.environ.get("RAY_ADDRESS") or "local"  # else it would look for clusters that once were here
+    _refuse_unreached(address, ray.util.get_node_ip_address)
     try:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")  # pyright: ignore[reportArgumentType]
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level="error")  # pyright: ignore[reportArgumentType]
     except Exception as error:  # of any class, a bare Exception among them
         ray.shutdown()
         first = str(error).strip().partition("\n")[0].rstrip(".")
@@ -247,3 +255,22 @@ def _ray() -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _refuse_unreached(address: str, own: Callable[[], str]) -> None:
+    """UserError where nobody listens at a cluster's address: Ray itself would end the process, without a word. What
+    Ray takes for this machine may be listening at its `own` address alone."""
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        return
+    host, port, why = found[1].strip("[]"), int(found[2]), ""
+    for name in [host, *([own()] if host in _HERE else [])]:
+        try:
+            socket.create_connection((name, port), ANSWER).close()
+            return
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+    raise UserError(
+        f"Nobody answers at {address} ({why}): start the cluster that RAY_ADDRESS names, or unset it to have Ray run "
+        "on this machine."
+    )
