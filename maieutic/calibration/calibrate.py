@@ -74,7 +74,7 @@ def calibrate(
     few = {key: _stated(group) for key, group in groups.items() if _stated(group) < FEWEST}
     parts = [_part(group, fit, risk) for key, group in sorted(groups.items()) if key not in few]
     if not parts:
-        raise UserError(_why_none(found, few))
+        raise UserError(_why_none(found, few, ", ".join(map(str, dirs))))
     made = {"from": [str(root) for root in dirs], "runs": found.runs, "checked": tasks is not None}
     calibrator = Calibrator(curves=tuple(part.curve for part in parts), made=made)
     return CalibrationReport(calibrator, parts, found.runs, found.dropped, few)
@@ -133,7 +133,9 @@ def _stated(group: Sequence[Example]) -> int:
     return sum(example.raw is not None for example in group)
 
 
-def _why_none(found: Found, few: Mapping[Kind, int]) -> str:
+def _why_none(found: Found, few: Mapping[Kind, int], places: str) -> str:
+    if not found.seen:
+        return f"There are no runs in {places}: collect some with a graph that asks for confidences."
     if few:
         most = max(few.values())
         return f"There are {most} confidences of one model and kind at most, and it takes {FEWEST}: collect more runs."

@@ -30,11 +30,13 @@ class Example:
 
 @dataclass(slots=True)
 class Found:
-    """The examples of some traces. `dropped` counts the confidences left out, by reason; `runs` those that had any."""
+    """The examples of some traces. `dropped` counts the confidences left out, by reason; `runs` those that had any, of
+    `seen` runs."""
 
     examples: list[Example] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     runs: int = 0
+    seen: int = 0
 
 
 def examples_in(readers: Iterable[TraceReader], tasks: Mapping[str, Task] | None = None) -> Found:
@@ -46,6 +48,7 @@ def examples_in(readers: Iterable[TraceReader], tasks: Mapping[str, Task] | None
     found = Found()
     for reader in readers:
         for summary in reader.runs():
+            found.seen += 1
             if summary.finished is None or summary.oracle:
                 continue
             run = reader.run(summary.run_id)

@@ -67,23 +67,27 @@ async def teach(
     find_recipe(recipe, recipe_settings)  # what is wrong with it is said before anything is brought
     known = {task.id: task for task in load_tasks(tasks)[0]} if tasks is not None else {}
     with brought(dirs) as roots:
-        asking = _Asking(roots, recipe, recipe_settings or {}, Path(out))
+        asking = _Asking([str(place) for place in dirs], roots, recipe, recipe_settings or {}, Path(out))
         return await _teach(asking, known, {"teacher": model, "student": student}, rounds, options)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asking:
-    """Whose questions are asked about which traces, and where the replies are."""
+    """Whose questions are asked about which traces, as they were `named` and where they lie, and where the replies are.
+    `seen` tells whether there were any runs."""
 
+    named: Sequence[str]
     roots: Sequence[Path]
     recipe: str
     settings: Mapping[str, Any]
     out: Path
+    seen: bool = False
 
     def left(self) -> list[Ask]:
         """What is asked and has no reply yet, each thing once."""
         with ExitStack() as stack:
             readers = [stack.enter_context(TraceReader(root)) for root in (*self.roots, *folders(self.out))]
+            self.seen = any(True for reader in readers for _ in reader.runs())
             items = find_recipe(self.recipe, self.settings)(Candidates(readers), Tally())
             return list({item.id: item for item in items if isinstance(item, Ask)}.values())
 
@@ -101,6 +105,8 @@ async def _teach(
     for number in range(rounds):
         wanted = asking.left()
         if not wanted and number == 0 and not folders(out):
+            if not asking.seen:
+                raise AsksNothing(f"There are no runs in {', '.join(asking.named)}: there is nothing to ask about.")
             raise AsksNothing(f"The recipe {recipe} asks nothing: maieutic export takes it as it is.")
         if not wanted or {ask.id for ask in wanted} == before:
             return TeachReport(out, number, replies, len(wanted), "the rest was not answered" if wanted else None)

@@ -29,7 +29,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
             axes.text(
                 0.01, 100 * share, name, transform=axes.get_yaxis_transform(), fontsize=7, color="0.3", va="bottom"
             )
-        axes.set(xlabel=label, ylabel="accuracy, %", xscale="log")
+        scale = "log" if any(x > 0 for x, _, _ in points) else "linear"  # a model that says nothing spends nothing
+        axes.set(xlabel=label, ylabel="accuracy, %", xscale=scale)
         axes.grid(alpha=0.2)
     figure.savefig(path, dpi=150)
 

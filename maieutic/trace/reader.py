@@ -73,7 +73,8 @@ class TraceReader:
         self._complain()
 
     def run(self, run_id: str) -> RunRecord:
-        """A run, whole. UserError for an unknown one, TraceError when it can't be read back exactly."""
+        """A run, whole. UserError for an unknown one, TraceError when it can't be read back exactly, or may be one that
+        can't be read."""
         spans = self._index.spans(run_id)
         if not spans:
             self.refresh()
@@ -81,6 +82,8 @@ class TraceReader:
         if self.lost is not None and self._index.has_lost(run_id, whole=not spans):
             raise TraceError(self.lost.about(run_id))
         if not spans:
+            for error in self._index.damaged.values():
+                raise TraceError(f"There is no run {run_id} among those in {self.root} that can be read: {error}")
             raise UserError(f"There is no run {run_id} in {self.root}.")
         for segment, _, _ in spans:
             if segment in self._index.damaged:

@@ -5,10 +5,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from maieutic.trace.segment import list_segments
+from maieutic.trace.segment import list_segments, load
 from tests.cli.conftest import Command
 
 
@@ -88,3 +89,35 @@ def test_without_its_ledger_the_runs_are_found_in_the_traces(half: Path, tmp_pat
     ran = run("collect", str(tmp_path / "tasks.jsonl"), "--model", "yes", "--out", str(half), "--json", "--quiet")
     assert ran.returncode == 0 and json.loads(ran.stdout.splitlines()[-1])["done"] == 4
     assert len((half / "results.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("harm", ["some bytes", "half", "gone", "half, and a line of the results"])
+def test_an_evaluation_is_gone_on_with_over_a_cut_segment_to_the_same_table(
+    harm: str, maieutic: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a kill and a bad disk leave it: what was done counts, what is missing is said, the rest is done."""
+    tasks, out = tmp_path / "tasks.jsonl", tmp_path / "out"
+    tasks.write_text("".join(json.dumps({"id": f"t{i}", "question": f"{i}?", "gold": "42"}) + "\n" for i in range(6)))
+    asking = ("eval", str(tasks), "--graph", "direct", "--graph", "self_consistency", "--model", "yes", "--quiet")
+    assert maieutic(*asking, "--out", str(tmp_path / "whole")).code == 0
+    assert maieutic(*asking, "--out", str(out), "--limit", "3").code == 0
+    cell = next((out / "cells").glob("*self_consistency*"))
+    [path] = list_segments(cell / "traces").values()
+    lines = load(path)
+    cut = {"some bytes": len(lines) - 40, "gone": 0}.get(harm, len(lines) // 2)
+    path.unlink()
+    if cut:
+        path.with_suffix("").write_bytes(lines[:cut])
+    results = cell / "results.jsonl"
+    if harm == "half, and a line of the results":
+        results.write_bytes(results.read_bytes()[:-20])
+    caplog.clear()
+    assert maieutic(*asking, "--out", str(out)).code == 0
+    assert table(out) == table(tmp_path / "whole")
+    told = [message for message in caplog.messages if f"recorded in {cell / 'traces'} " in message]
+    assert len(told) == 1 and "missing or not whole any more" in told[0]
+
+
+def table(out: Path) -> list[dict[str, Any]]:
+    items = [json.loads(line) for line in (out / "items.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in item.items() if name not in ("seconds", "run_id")} for item in items]

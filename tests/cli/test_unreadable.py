@@ -95,12 +95,61 @@ def test_a_disk_error_that_no_command_expects_is_a_sentence(
     assert loop.code == 2 and f"{asked[1]} can't be used: {os.strerror(errno.EEXIST)}. Give" in loop.err, loop.err
 
 
+READERS = {
+    "calibrate": ["calibrate", "PLACE", "--out", "OUT"],
+    "teach": ["teach", "PLACE", "--recipe", "persona", "--model", "seven", "--out", "OUT"],
+    "resume": ["ask", "--resume", "RUN", "--traces", "PLACE"],
+}
+
+
+@pytest.mark.parametrize("command", READERS)
+@pytest.mark.parametrize(
+    ("state", "code", "sentence"),
+    [
+        ("not there", 2, "There are no traces in "),
+        ("a file", 2, "There are no traces in "),
+        ("empty", 2, "There are no runs in |There is no run "),
+        ("newer", 1, "was written in trace format 2"),
+        ("cut", 1, "is damaged and can't be decompressed"),
+        ("strange", 1, "is damaged at byte 0: move it out of the directory"),
+    ],
+)
+def test_every_reader_says_what_is_wrong_in_one_sentence_and_makes_nothing(
+    asked: list[str], tmp_path: Path, maieutic: Command, command: str, state: str, code: int, sentence: str
+) -> None:
+    place, out, later = tmp_path / "runs", tmp_path / "out", "20990101T000000000-1-00000000.jsonl"
+    if state in ("not there", "a file", "empty"):
+        shutil.rmtree(place)
+    if state == "a file":
+        place.write_text("hello")
+    if state == "empty":
+        place.mkdir()
+    if state == "newer":
+        (place / "traces" / later).write_bytes(frame(b'{"kind":"segment","format":2}'))
+    if state == "strange":
+        (place / "traces" / later).write_text("hello\nyou\n")
+    if state == "cut":
+        for path in segments(tmp_path):
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    before = sorted(tmp_path.rglob("*"))
+    names = {"PLACE": str(place), "OUT": str(out), "RUN": "nobody"}
+    ended = maieutic(*(names.get(word, word) for word in READERS[command]))
+    assert (ended.code, ended.out, ended.err.count("\n")) == (code, "", 1), ended.err
+    assert any(said in ended.err for said in sentence.split("|")), ended.err
+    assert [path for path in sorted(tmp_path.rglob("*")) if "index.sqlite" not in path.name] == [
+        path for path in before if "index.sqlite" not in path.name
+    ]
+
+
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may read everything")
 @pytest.mark.parametrize(
     ("shut", "command", "code"),
     [
         ("traces", ["trace", "list", "runs"], 2),
         ("traces", ["export", "runs", "--out", "rows.jsonl"], 2),
+        ("traces", ["calibrate", "runs", "--out", "rows.json"], 2),
+        ("traces", ["teach", "runs", "--recipe", "persona", "--model", "seven", "--out", "rows"], 2),
+        ("traces", ["ask", "--resume", "x", "--traces", "runs"], 2),
         ("results.jsonl", [], 2),
         ("collect.json", [], 2),
         ("traces", [], 2),

@@ -8,8 +8,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,29 +126,6 @@ async def test_behind_a_url_the_report_names_it(tmp_path: Path) -> None:
     assert (report.done, report.place) == (12, url)
     assert f"maieutic export {url} --recipe" in in_words(report)
     each_done_once(tmp_path / "there", keys(12))
-
-
-@pytest.mark.parametrize(
-    ("address", "sentence"),
-    [
-        (
-            "not a place",
-            "Ray could not be started (Invalid address format: not a place): start the same command again, or see to "
-            "what RAY_ADDRESS names.",
-        ),
-        (
-            "127.0.0.1:9",
-            "Nobody answers at 127.0.0.1:9 (Connection refused): start the cluster that RAY_ADDRESS names, or unset it "
-            "to have Ray run on this machine.",
-        ),
-    ],
-)
-def test_a_cluster_that_can_not_be_is_told_in_a_sentence(address: str, sentence: str, tmp_path: Path) -> None:
-    (tmp_path / "tasks.jsonl").write_text('{"question": "6 * 7?"}\n')
-    command = ["collect", str(tmp_path / "tasks.jsonl"), "--engine", "ray", "--out", str(tmp_path / "out"), "--quiet"]
-    env = {**os.environ, "RAY_ADDRESS": address}
-    ran = subprocess.run([sys.executable, "-m", "maieutic", *command], env=env, capture_output=True, text=True)
-    assert (ran.returncode, ran.stderr) == (2, f"maieutic: {sentence}\n")
 
 
 async def test_a_stop_ends_all_actors_and_another_start_goes_on(tmp_path: Path) -> None:
