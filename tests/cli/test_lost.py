@@ -101,7 +101,8 @@ def test_an_evaluation_is_gone_on_with_over_a_cut_segment_to_the_same_table(
     asking = ("eval", str(tasks), "--graph", "direct", "--graph", "self_consistency", "--model", "yes", "--quiet")
     assert maieutic(*asking, "--out", str(tmp_path / "whole")).code == 0
     assert maieutic(*asking, "--out", str(out), "--limit", "3").code == 0
-    cell = next((out / "cells").glob("*self_consistency*"))
+    graphs = {json.loads(path.read_text())["graph"]: path.parent for path in out.glob("cells/*/collect.json")}
+    cell = graphs["self_consistency"]
     [path] = list_segments(cell / "traces").values()
     lines = load(path)
     cut = {"some bytes": len(lines) - 40, "gone": 0}.get(harm, len(lines) // 2)
