@@ -18,7 +18,7 @@ def main() -> None:
     train.add_argument("--out", type=Path, default=_OUT)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--resume", action="store_true")
-    train.add_argument("--start", type=Path, help="a model folder to go on from, in the last stage of the curriculum")
+    train.add_argument("--start", type=Path, help="a model folder to go on from, in the last stages of the curriculum")
     train.add_argument("--rate", type=float, default=1.0, help="times the learning rates")
     train.add_argument("--size", choices=tuple(SIZES), default="small")
     train.add_argument("--workers", type=int, default=0, help="processes that make dialogues, for a GPU")

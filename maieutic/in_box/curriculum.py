@@ -40,9 +40,15 @@ MARKETS = {Level("prices", goods, 9): weight for goods, weight in ((1, 1.0), (2,
 
 _SOLVING = {"solve": 70.0, "tool": 12.0, "refuse": 4.0, "copy": 14.0}
 _SURE = {"solve": 78.0, "tool": 10.0, "refuse": 3.0, "copy": 3.0, "look_up": 5.0, "unknown": 1.0}
+_DRILLED = {
+    "solve": 14.0, "tool": 5.0, "refuse": 3.0, "critic": 14.0, "refiner": 3.0, "debater": 4.0, "judge": 10.0,
+    "verifier": 6.0, "peer": 3.0, "recheck": 2.0, "look_up": 6.0, "unknown": 1.0, "stepper": 12.0, "valuer": 10.0,
+    "compare": 10.0, "mark": 10.0, "glance": 10.0, "query": 8.0,
+}  # fmt: skip
 _ALL = {
-    "solve": 24.0, "tool": 6.0, "refuse": 4.0, "critic": 20.0, "refiner": 7.0, "debater": 7.0, "judge": 10.0,
-    "verifier": 5.0, "peer": 5.0, "recheck": 4.0, "look_up": 5.0, "unknown": 1.0, "stepper": 6.0, "valuer": 8.0,
+    "solve": 22.0, "tool": 6.0, "refuse": 4.0, "critic": 16.0, "refiner": 6.0, "debater": 6.0, "judge": 9.0,
+    "verifier": 8.0, "peer": 5.0, "recheck": 4.0, "look_up": 6.0, "unknown": 1.0, "stepper": 10.0, "valuer": 9.0,
+    "compare": 3.0, "mark": 4.0, "glance": 5.0, "query": 4.0,
 }  # fmt: skip
 
 
@@ -58,8 +64,11 @@ STAGES = (
     Stage(0.10, Mixture(_SOLVING, EASY)),
     Stage(0.35, Mixture(_SOLVING, GROWING)),
     Stage(0.55, Mixture(_SURE, FULL, MARKETS, plain=0.25)),
+    Stage(0.70, Mixture(_DRILLED, FULL, MARKETS, plain=0.2)),
     Stage(1.00, Mixture(_ALL, FULL, MARKETS, plain=0.2, chat=0.05)),
 )
+BEGUN = STAGES[2].until
+"""Where a run goes on that starts from a trained model: with the drills, from which on roles are learnt."""
 
 
 def mixture_at(progress: float) -> Mixture:

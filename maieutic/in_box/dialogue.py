@@ -68,6 +68,12 @@ def pieced(*pieces: Piece) -> Message:
     return {"role": "assistant", "content": "".join(piece.text for piece in pieces), "pieces": pieces}
 
 
+def after_work(work: str, says: str, rng: random.Random) -> Message:
+    """An assistant message of own work and what follows from it; in half of them only the latter is learnt, since the
+    work is known from everywhere else."""
+    return pieced(Piece(f"{work}\n", rng.random() < 0.5), Piece(says, True))
+
+
 def tool_call(program: str) -> Message:
     """An assistant message that runs `program` with the python tool."""
     return call("python", code=program)

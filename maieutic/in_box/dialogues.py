@@ -8,6 +8,7 @@ from maieutic.in_box.dialogue import (
     OTHER_SYSTEMS,
     SYSTEMS,
     Dialogue,
+    after_work,
     any_system,
     assistant,
     dialogue,
@@ -15,8 +16,9 @@ from maieutic.in_box.dialogue import (
     tool_call,
     user,
 )
-from maieutic.in_box.drafts import draft_of, review, shown, verdict, wrong_solution
-from maieutic.in_box.errands import look_up, unknown
+from maieutic.in_box.drafts import beside, draft_of, result_of, review, shown, verdict, wrong_solution
+from maieutic.in_box.drills import compare, mark
+from maieutic.in_box.errands import look_up, query, unknown
 from maieutic.in_box.families import Level, Problem, animals, code, draw, expression, work
 from maieutic.in_box.outside import REFUSAL, outsider
 from maieutic.in_box.steps import stepper, valuer
@@ -75,7 +77,9 @@ def critic(problem: Problem, rng: random.Random) -> Dialogue:
     """Question and a draft, which is wrong more often than not: copying the draft must not pay."""
     draft = draft_of(problem, rng, 0.6)
     asked = f"{problem.question}\n\nSolution:\n" + "\n".join(draft)
-    return dialogue("critic", SYSTEMS["critic"], user(asked), assistant(verdict(draft, problem)))
+    again = "\n".join(work(problem))
+    said = after_work(again, verdict(draft, problem).removeprefix(f"{again}\n"), rng)
+    return dialogue("critic", SYSTEMS["critic"], user(asked), said)
 
 
 def refiner(problem: Problem, rng: random.Random) -> Dialogue:
@@ -102,8 +106,15 @@ def verifier(problem: Problem, rng: random.Random) -> Dialogue:
     return dialogue("verifier", SYSTEMS["verifier"], user(asked), assistant(verdict))
 
 
+def glance(rng: random.Random) -> Dialogue:
+    """The verifier's task at a sum of one line or two, of which a glance takes in all."""
+    made = verifier(draw(Level("chain_sum", 2, rng.choice((1, 2))), "train", rng, plain=rng.random() < 0.3), rng)
+    return replace(made, kind="glance")
+
+
 def judge(problem: Problem, rng: random.Random) -> Dialogue:
-    """Question and two or three candidates, exactly one of them right: own work, then the choice."""
+    """Question and two or three candidates, exactly one of them right: own work, each one's answer beside the own one,
+    then the choice."""
     right = work(problem)
     drafts: list[list[str]] = []
     rivals = rng.choice((1, 1, 2))
@@ -114,8 +125,10 @@ def judge(problem: Problem, rng: random.Random) -> Dialogue:
     choice = rng.randrange(len(drafts) + 1)
     drafts.insert(choice, right)
     parts = [problem.question] + [f"Candidate {i}:\n{shown(d, rng)}" for i, d in enumerate(drafts, 1)]
-    answer = "\n".join([*right, f"Choice: {choice + 1}"])
-    return dialogue("judge", SYSTEMS["judge"], user("\n\n".join(parts)), assistant(answer))
+    beside_own = [f"Candidate {i}: {beside(result_of(d[-1]), right[-1])}" for i, d in enumerate(drafts, 1)]
+    says = "\n".join([*beside_own, f"Choice: {choice + 1}"])
+    said = after_work("\n".join(right), says, rng)
+    return dialogue("judge", SYSTEMS["judge"], user("\n\n".join(parts)), said)
 
 
 _QUOTES = {
@@ -142,8 +155,10 @@ def after(earlier: Dialogue, later: Dialogue) -> Dialogue:
     return Dialogue(later.kind, [*earlier.messages, *turns], earlier.tools)
 
 
+DRILLS = {"compare": compare, "mark": mark, "glance": glance}
+"""Short decisions, of which a role takes one at the end of long work."""
 EXERCISES = {"copy": copy}
-ERRANDS = {"look_up": look_up, "unknown": unknown}
+ERRANDS = {"look_up": look_up, "query": query, "unknown": unknown}
 """What is asked of prices; all other roles work on what a question says by itself."""
 ROLES: dict[str, Callable[[Problem, random.Random], Dialogue]] = {
     "solve": solve,
@@ -180,6 +195,8 @@ def sample(mixture: Mixture, rng: random.Random) -> Dialogue:
     kind = rng.choices(list(mixture.kinds), list(mixture.kinds.values()))[0]
     if kind == "refuse":
         return refuse(rng)
+    if kind in DRILLS:
+        return DRILLS[kind](rng)
     if kind in ERRANDS:
         return ERRANDS[kind](_problem(mixture.errands, 0.0, rng), rng)
     made = (ROLES | EXERCISES)[kind](_problem(mixture.levels, mixture.plain, rng), rng)

@@ -32,27 +32,38 @@ def review(solution: list[str], problem: Problem) -> str:
     return "\n".join([*lines, f"First wrong step: {wrong or 'none'}"])
 
 
-def compared(steps: list[str], problem: Problem) -> tuple[list[str], int | None]:
-    """The question worked anew, and what each step came to, up to the first wrong one; then that one's number, None
-    where all are right.
-
-    It is worked anew before anything is compared: between the lines that it shall check, this model copies them.
-    """
-    wrong = first_wrong(steps, problem)
-    if wrong is not None and wrong > len(steps):
-        wrong = None
-    flags = []
-    for number, line in _until(wrong or len(steps), problem):
-        result = line.replace(": ", " = ").rpartition(" = ")[2]
-        flags.append(f"Step {number}: {result}, {'wrong' if number == wrong else 'right'}")
-    return [*work(problem), *flags], wrong
-
-
 def verdict(solution: list[str], problem: Problem) -> str:
-    """The critic's words on `solution`. A line that is missing at its end is wrong."""
-    right = work(problem)
-    lines, wrong = compared([*solution, *[""] * (len(right) - len(solution))], problem)
+    """The critic's words on `solution`: the question worked anew, then the two answers side by side; where they differ
+    each line beside its own result, up to the first wrong one.
+
+    It is worked anew before anything is compared: between the lines that it shall check, this model copies them. And
+    what it compares stands side by side: it could not tell two numbers apart that stand far from each other.
+    """
+    own, wrong = work(problem), first_wrong(solution, problem)
+    lines = [*own, beside(solution[-1], own[-1])]
+    pairs = list(zip(solution, own, strict=False))[: wrong or 0]
+    lines += [f"Step {number}: {beside(line, mine)}" for number, (line, mine) in enumerate(pairs, 1)]
     return "\n".join([*lines, f"First wrong step: {wrong or 'none'}"])
+
+
+def beside(line: str, own: str) -> str:
+    """A line of a draft, what it should have come to, and whether it did."""
+    return f"{line}, {result_of(own)}, {'right' if result_of(line) == result_of(own) else 'wrong'}"
+
+
+def result_of(line: str) -> str:
+    """What a line came to."""
+    return line.replace(": ", " = ").rpartition(" = ")[2]
+
+
+def telling(draft: list[str], problem: Problem) -> bool:
+    """Whether a wrong draft shows by its numbers that it is wrong: by that of its first wrong line, and by its answer.
+
+    A slip that is made up for later, or a term of nothing left out, does not."""
+    wrong, own = first_wrong(draft, problem), work(problem)
+    if wrong is None or wrong > len(draft):
+        return False
+    return result_of(draft[wrong - 1]) != result_of(own[wrong - 1]) and draft[-1] != own[-1]
 
 
 def _until(number: int | None, problem: Problem) -> list[tuple[int, str]]:
@@ -61,8 +72,12 @@ def _until(number: int | None, problem: Problem) -> list[tuple[int, str]]:
 
 
 def draft_of(problem: Problem, rng: random.Random, wrong: float) -> list[str]:
-    """A solution that is wrong with this probability."""
-    return wrong_solution(problem, rng) if rng.random() < wrong else work(problem)
+    """A solution that is wrong with this probability, and then tells by its numbers that it is."""
+    if rng.random() >= wrong:
+        return work(problem)
+    while not telling(draft := wrong_solution(problem, rng), problem):
+        pass
+    return draft
 
 
 def shown(draft: list[str], rng: random.Random) -> str:

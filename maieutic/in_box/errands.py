@@ -36,6 +36,12 @@ def look_up(problem: Problem, rng: random.Random) -> Dialogue:
     return dialogue("look_up", any_system(rng), *turns, tools=tools)
 
 
+def query(problem: Problem, rng: random.Random) -> Dialogue:
+    """The question and the query alone: a short exercise in naming goods as the table and the notes do."""
+    tools, asked, _ = rng.choice((_in_table, _in_notes))(problem, rng)
+    return dialogue("query", any_system(rng), user(problem.question), asked, tools=tools)
+
+
 def _in_table(problem: Problem, rng: random.Random) -> tuple[list[str], Message, str]:
     """The tools on offer, the query and its result, as the tool `sql` writes it: in the table's order."""
     listed = ", ".join(f"'{term.thing}'" for term in problem.terms)

@@ -2,8 +2,8 @@
 
 import random
 
-from maieutic.in_box.dialogue import SYSTEMS, Dialogue, assistant, dialogue, user
-from maieutic.in_box.drafts import compared, draft_of, first_wrong
+from maieutic.in_box.dialogue import SYSTEMS, Dialogue, after_work, assistant, dialogue, user
+from maieutic.in_box.drafts import draft_of, first_wrong, result_of
 from maieutic.in_box.families import Problem, work
 
 SOLVED, HOLDS, LOST = "A", "B", "E"
@@ -20,13 +20,25 @@ def stepper(problem: Problem, rng: random.Random) -> Dialogue:
 
 
 def valuer(problem: Problem, rng: random.Random) -> Dialogue:
-    """Question and steps so far; worked anew and compared up to the first wrong one, then how they stand."""
-    draft = draft_of(problem, rng, 0.6)
-    shown = draft[: rng.randint(1, len(draft))] if rng.random() < 0.7 else draft
-    lines, wrong = compared(shown, problem)
-    status = LOST if wrong else SOLVED if shown[-1].startswith("Answer") else HOLDS
-    said = "\n".join([*lines, f"Status: {status}"])
-    return dialogue("valuer", SYSTEMS["valuer"], user(quote_steps(problem, shown)), assistant(said))
+    """Question and steps so far; worked anew as far, what both came to side by side, then how they stand."""
+    shown = _begun(problem, rng)
+    own = work(problem)[: len(shown)]
+    said, mine = result_of(shown[-1]), result_of(own[-1])
+    status = LOST if said != mine else SOLVED if shown[-1].startswith("Answer") else HOLDS
+    again = "\n".join(f"Step {number}: {line}" for number, line in enumerate(own, 1))
+    says = f"Now: {said}, {mine}, {'right' if said == mine else 'wrong'}\nStatus: {status}"
+    return dialogue("valuer", SYSTEMS["valuer"], user(quote_steps(problem, shown)), after_work(again, says, rng))
+
+
+def _begun(problem: Problem, rng: random.Random) -> list[str]:
+    """The first steps of a draft, wrong about as often as right; what the last one came to tells which."""
+    own = work(problem)
+    while True:
+        draft = draft_of(problem, rng, 0.8)
+        shown = draft[: rng.randint(1, len(draft))]
+        wrong = (first_wrong(shown, problem) or len(own) + 1) <= len(shown)
+        if len(shown) <= len(own) and wrong == (result_of(shown[-1]) != result_of(own[len(shown) - 1])):
+            return shown
 
 
 def quote_steps(problem: Problem, steps: list[str]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maieutic.in_box import tokenizer as tokenizing
-from maieutic.in_box.curriculum import STAGES, mixture_at
+from maieutic.in_box.curriculum import BEGUN, mixture_at
 from maieutic.in_box.dialogues import sample
 from maieutic.in_box.probe import probe
 
@@ -228,8 +228,8 @@ class Trainer:
         start: Path | None = None,
         rate: float = 1.0,
     ) -> None:
-        """`start` is a model folder to go on from: its weights, its tokenizer, and the last stage of the curriculum.
-        All learning rates are times `rate`."""
+        """`start` is a model folder to go on from: its weights, its tokenizer, and the stages of the curriculum in
+        which roles are learnt. All learning rates are times `rate`."""
         import torch
 
         torch.set_num_threads(1)
@@ -240,7 +240,7 @@ class Trainer:
         self.model = _known(start) if start else new_model(size)
         torch.nn.Module.to(self.model, self.device)
         self._clock = time.monotonic if self.device == "cuda" else time.process_time
-        self.begin = STAGES[-2].until if start else 0.0
+        self.begin = BEGUN if start else 0.0
         self.optimizers = optimizers(self.model)
         self._full = [rate * o.param_groups[0]["lr"] for o in self.optimizers]
         self.at = Progress()

@@ -1,17 +1,33 @@
 """Role dialogues: what is taught is right, and nothing held out is taught."""
 
+import json
 import random
 import re
 from importlib.resources import files
 
 import pytest
 
+from maieutic.in_box import drills
 from maieutic.in_box.curriculum import FULL, STAGES
 from maieutic.in_box.dialogue import SYSTEMS, Dialogue
-from maieutic.in_box.dialogues import ROLES, critic, debater, judge, refiner, refuse, sample, solve, solve_with_tool
-from maieutic.in_box.drafts import first_wrong, review, verdict, wrong_solution
+from maieutic.in_box.dialogues import (
+    ROLES,
+    critic,
+    debater,
+    glance,
+    judge,
+    refiner,
+    refuse,
+    sample,
+    solve,
+    solve_with_tool,
+)
+from maieutic.in_box.drafts import draft_of, first_wrong, review, verdict, wrong_solution
+from maieutic.in_box.drills import compare
+from maieutic.in_box.errands import query
 from maieutic.in_box.families import Level, Problem, draw, expression, work
 from maieutic.in_box.outside import REFUSAL, outsider, part_of
+from maieutic.tasks.market import GOODS
 from maieutic.tasks.split import split_of
 
 pytest.importorskip("reasoning_gym")
@@ -34,7 +50,7 @@ def test_the_training_stream_holds_no_held_out_question() -> None:
     for stage in STAGES:
         for _ in range(1500):
             dialogue = sample(stage.mixture, rng)
-            if dialogue.kind == "copy":
+            if dialogue.kind in {"copy", "compare", "mark"}:
                 continue
             for question in _questions(dialogue):
                 assert split_of(question) == "train"
@@ -80,16 +96,74 @@ def test_the_critic_finds_nothing_in_a_right_solution() -> None:
         assert all(line.endswith(", right") for line in lines[:-1])
 
 
-def test_the_critic_works_anew_before_it_compares() -> None:
+def test_the_critic_works_anew_sets_the_answers_side_by_side_and_then_the_lines() -> None:
     rng = random.Random(13)
+    wrong_ones = 0
     for problem in _problems(5):
         right = work(problem)
-        draft = wrong_solution(problem, rng) if rng.random() < 0.6 else right
+        draft = draft_of(problem, rng, 0.6)
         number = first_wrong(draft, problem)
         lines = verdict(draft, problem).split("\n")
         assert lines[: len(right)] == right and lines[-1] == f"First wrong step: {number or 'none'}"
-        flags = [line.rsplit(", ", 1)[1] for line in lines[len(right) : -1]]
-        assert flags == (["right"] * (number - 1) + ["wrong"] if number else ["right"] * len(right))
+        answers, *flags = lines[len(right) : -1]
+        assert _side_by_side(answers) == (draft[-1], problem.answer, "wrong" if number else "right")
+        assert len(flags) == (number or 0)
+        for place, flag in enumerate(flags, 1):
+            label, _, shown = flag.partition(": ")
+            line, own, mark = _side_by_side(shown)
+            assert (label, line, own) == (f"Step {place}", draft[place - 1], right[place - 1].split(" ")[-1])
+            assert mark == ("wrong" if place == number else "right")
+        wrong_ones += number is not None
+    assert wrong_ones > 20
+
+
+def _side_by_side(line: str) -> tuple[str, str, str]:
+    """The draft's line, the own result, the mark; which is what the numbers say."""
+    shown, own, mark = line.rsplit(", ", 2)
+    assert mark == ("right" if shown.split(" ")[-1] == own else "wrong")
+    return shown, own, mark
+
+
+def test_a_wrong_draft_that_is_taught_tells_by_its_numbers() -> None:
+    rng = random.Random(14)
+    for problem in _problems(10):
+        draft, right = draft_of(problem, rng, 1.0), work(problem)
+        number = first_wrong(draft, problem)
+        assert number is not None and number <= len(draft)
+        assert draft[-1] != right[-1] and draft[number - 1].split(" ")[-1] != right[number - 1].split(" ")[-1]
+
+
+def test_drills_decide_rightly_and_as_often_one_way_as_the_other() -> None:
+    rng = random.Random(15)
+    marks: dict[str, list[str]] = {"compare": [], "mark": [], "glance": []}
+    for _ in range(300):
+        for line in compare(rng).messages[-1]["content"].split("\n"):
+            first, second, mark = line.split(", ")
+            assert mark == ("right" if first == second else "wrong")
+            marks["compare"].append(mark)
+        said = drills.mark(rng).messages[-1]
+        for line in said["content"].split("\n"):
+            equation, mark = line.split(", ")
+            left, result = equation.split(" = ")
+            assert mark == ("right" if eval(left) == int(result) else "wrong")
+            marks["mark"].append(mark)
+        assert {piece.text for piece in said["pieces"] if piece.learnt} <= {"right", "wrong"}
+        asked, verdict = (message["content"] for message in glance(rng).messages[1:])
+        left = re.split(r" =|\?|\.", re.sub(r"^[^\d-]*", "", asked.split("\n\nSolution:")[0].split(": ")[-1]))[0]
+        assert verdict == ("A" if asked.endswith(f"Answer: {eval(left)}") else "B")
+        marks["glance"].append("right" if verdict == "A" else "wrong")
+    for found in marks.values():
+        assert 0.4 < found.count("wrong") / len(found) < 0.6
+
+
+def test_a_query_names_the_goods_of_its_question_in_their_order() -> None:
+    rng = random.Random(16)
+    for size in (1, 2, 3, 4):
+        for _ in range(20):
+            problem = draw(Level("prices", size, 9), "train", rng)
+            call = query(problem, rng).messages[-1]["tool_calls"][0]["function"]
+            asked = next(iter(json.loads(call["arguments"]).values()))
+            assert [good for good in re.findall(r"[a-z]+", asked) if good in GOODS] == [t.thing for t in problem.terms]
 
 
 def test_every_role_ends_in_the_right_answer() -> None:
@@ -109,6 +183,11 @@ def test_the_judge_chooses_the_only_candidate_with_the_right_answer() -> None:
         candidates = asked.split("\n\nCandidate ")[1:]
         right = [c[0] for c in candidates if c.endswith(f"Answer: {problem.answer}")]
         assert right == [choice]
+        shown = said.split("\n")[-1 - len(candidates) : -1]
+        for candidate, line in zip(candidates, shown, strict=True):
+            label, own, mark = _side_by_side(line)
+            assert label == f"Candidate {candidate[0]}: {candidate.rsplit(' ', 1)[1]}" and own == problem.answer
+            assert (mark == "right") == (candidate[0] == choice)
 
 
 def test_roles_speak_as_their_prompts_say() -> None:
@@ -161,6 +240,11 @@ def test_a_valuer_knows_the_solved_the_holding_and_the_lost() -> None:
         shown, right = _steps(messages[1]["content"]), work(problem)
         status = messages[-1]["content"].rsplit("\nStatus: ", 1)[1]
         holds = shown == right[: len(shown)]
+        *again, now, _ = messages[-1]["content"].split("\n")
+        assert again == [f"Step {number}: {line}" for number, line in enumerate(right[: len(shown)], 1)]
+        said, own, mark = _side_by_side(now)
+        assert (said, own) == (f"Now: {shown[-1].split(' ')[-1]}", again[-1].split(" ")[-1])
+        assert (mark == "right") == holds
         assert status == ("E" if not holds else "A" if len(shown) == len(right) else "B")
         seen.add(status)
     assert seen == {"A", "B", "E"}

@@ -1,0 +1,44 @@
+"""Drills: many short decisions on numbers in one dialogue, before a role takes one of them at the end of its work."""
+
+import random
+
+from maieutic.in_box.dialogue import Dialogue, Piece, assistant, dialogue, pieced, user
+
+_SIGNS = ("", "", "", "-")
+
+
+def compare(rng: random.Random) -> Dialogue:
+    """Two rows of numbers; each of the one beside its fellow of the other, and whether they are the same, which they
+    are in half of the pairs. Those that differ do so by a digit, or the sign."""
+    first = [_number(rng) for _ in range(rng.randint(2, 9))]
+    second = [number if rng.random() < 0.5 else _other(number, rng) for number in first]
+    asked = "\n".join(", ".join(row) for row in (first, second))
+    said = "\n".join(f"{a}, {b}, {'right' if a == b else 'wrong'}" for a, b in zip(first, second, strict=True))
+    return dialogue("compare", "Compare.", user(asked), assistant(said))
+
+
+def mark(rng: random.Random) -> Dialogue:
+    """Lines of a sum, each of them wrong as often as right and the next going on from it; learnt are the marks."""
+    total, lines = rng.randint(-30, 99), []
+    for _ in range(rng.randint(3, 9)):
+        op, part = rng.choice("+-"), rng.randint(1, 9) * rng.choice((1, 1, 10))
+        true = total + part if op == "+" else total - part
+        said = true if rng.random() < 0.5 else int(_other(str(true), rng))
+        lines += [Piece(f"{total} {op} {part} = {said}, ", False), Piece("right" if said == true else "wrong", True)]
+        lines.append(Piece("\n", False))
+        total = said
+    return dialogue("mark", "Mark.", pieced(*lines[:-1]))
+
+
+def _number(rng: random.Random) -> str:
+    return f"{rng.choice(_SIGNS)}{rng.randint(1, rng.choice((9, 99, 99, 999)))}"
+
+
+def _other(number: str, rng: random.Random) -> str:
+    """A number that is near: its sign, a digit, or it by one or ten another."""
+    value = int(number)
+    digits = str(abs(value))
+    place = rng.randrange(len(digits))
+    changed = int(f"{digits[:place]}{rng.choice([d for d in '123456789' if d != digits[place]])}{digits[place + 1 :]}")
+    near = [value + step for step in (-10, -1, 1, 10)]
+    return str(rng.choice([*near, changed if value >= 0 else -changed, -value or 1]))
