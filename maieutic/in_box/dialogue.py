@@ -68,10 +68,9 @@ def pieced(*pieces: Piece) -> Message:
     return {"role": "assistant", "content": "".join(piece.text for piece in pieces), "pieces": pieces}
 
 
-def after_work(work: str, says: str, rng: random.Random) -> Message:
-    """An assistant message of own work and what follows from it; in half of them only the latter is learnt, since the
-    work is known from everywhere else."""
-    return pieced(Piece(f"{work}\n", rng.random() < 0.5), Piece(says, True))
+def judged(quote: str, work: str, says: str, learnt: bool = True) -> Message:
+    """An assistant message of what is judged, own work, which need not be learnt, and what follows."""
+    return pieced(Piece(f"{quote}\n", True), Piece(f"{work}\n", learnt), Piece(says, True))
 
 
 def tool_call(program: str) -> Message:
@@ -79,10 +78,10 @@ def tool_call(program: str) -> Message:
     return call("python", code=program)
 
 
-def call(tool: str, **arguments: Any) -> Message:
-    """An assistant message that calls a tool."""
+def call(tool: str, says: str = "", **arguments: Any) -> Message:
+    """An assistant message that calls a tool, after what it `says`."""
     made = {"type": "function", "function": {"name": tool, "arguments": json.dumps(arguments)}}
-    return {"role": "assistant", "content": "", "tool_calls": [made]}
+    return {"role": "assistant", "content": says, "tool_calls": [made]}
 
 
 def result(output: str) -> Message:

@@ -8,10 +8,10 @@ from maieutic.in_box.dialogue import (
     OTHER_SYSTEMS,
     SYSTEMS,
     Dialogue,
-    after_work,
     any_system,
     assistant,
     dialogue,
+    judged,
     result,
     tool_call,
     user,
@@ -78,7 +78,8 @@ def critic(problem: Problem, rng: random.Random) -> Dialogue:
     draft = draft_of(problem, rng, 0.6)
     asked = f"{problem.question}\n\nSolution:\n" + "\n".join(draft)
     again = "\n".join(work(problem))
-    said = after_work(again, verdict(draft, problem).removeprefix(f"{again}\n"), rng)
+    quote, _, says = verdict(draft, problem).partition(f"\n{again}\n")
+    said = judged(quote, again, says, learnt=rng.random() < 0.5)
     return dialogue("critic", SYSTEMS["critic"], user(asked), said)
 
 
@@ -113,8 +114,8 @@ def glance(rng: random.Random) -> Dialogue:
 
 
 def judge(problem: Problem, rng: random.Random) -> Dialogue:
-    """Question and two or three candidates, exactly one of them right: own work, each one's answer beside the own one,
-    then the choice."""
+    """Question and two or three candidates, exactly one of them right: their answers, own work, each answer beside the
+    own one, then the choice."""
     right = work(problem)
     drafts: list[list[str]] = []
     rivals = rng.choice((1, 1, 2))
@@ -125,9 +126,9 @@ def judge(problem: Problem, rng: random.Random) -> Dialogue:
     choice = rng.randrange(len(drafts) + 1)
     drafts.insert(choice, right)
     parts = [problem.question] + [f"Candidate {i}:\n{shown(d, rng)}" for i, d in enumerate(drafts, 1)]
-    beside_own = [f"Candidate {i}: {beside(result_of(d[-1]), right[-1])}" for i, d in enumerate(drafts, 1)]
-    says = "\n".join([*beside_own, f"Choice: {choice + 1}"])
-    said = after_work("\n".join(right), says, rng)
+    quotes = [f"Candidate {i}: {result_of(d[-1])}" for i, d in enumerate(drafts, 1)]
+    says = "\n".join([*(beside(quote, right[-1]) for quote in quotes), f"Choice: {choice + 1}"])
+    said = judged("\n".join(quotes), "\n".join(right), says, learnt=rng.random() < 0.5)
     return dialogue("judge", SYSTEMS["judge"], user("\n\n".join(parts)), said)
 
 

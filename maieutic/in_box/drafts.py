@@ -33,14 +33,15 @@ def review(solution: list[str], problem: Problem) -> str:
 
 
 def verdict(solution: list[str], problem: Problem) -> str:
-    """The critic's words on `solution`: the question worked anew, then the two answers side by side; where they differ
-    each line beside its own result, up to the first wrong one.
+    """The critic's words on `solution`: its answer, the question worked anew, then the two answers side by side; where
+    they differ each line beside its own result, up to the first wrong one.
 
-    It is worked anew before anything is compared: between the lines that it shall check, this model copies them. And
-    what it compares stands side by side: it could not tell two numbers apart that stand far from each other.
+    It is worked anew before anything is compared: between the lines that it shall check, this model copies them. What
+    it compares stands side by side, since it could not tell two numbers apart that are far from each other; and what
+    the draft has come to is said first, since after its own work it took its own answer for the draft's.
     """
     own, wrong = work(problem), first_wrong(solution, problem)
-    lines = [*own, beside(solution[-1], own[-1])]
+    lines = [quoted(solution[-1]), *own, beside(quoted(solution[-1]), own[-1])]
     pairs = list(zip(solution, own, strict=False))[: wrong or 0]
     lines += [f"Step {number}: {beside(line, mine)}" for number, (line, mine) in enumerate(pairs, 1)]
     return "\n".join([*lines, f"First wrong step: {wrong or 'none'}"])
@@ -49,6 +50,11 @@ def verdict(solution: list[str], problem: Problem) -> str:
 def beside(line: str, own: str) -> str:
     """A line of a draft, what it should have come to, and whether it did."""
     return f"{line}, {result_of(own)}, {'right' if result_of(line) == result_of(own) else 'wrong'}"
+
+
+def quoted(line: str) -> str:
+    """What a draft has come to, as the roles repeat it."""
+    return f"Said: {result_of(line)}"
 
 
 def result_of(line: str) -> str:

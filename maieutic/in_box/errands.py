@@ -3,7 +3,7 @@
 import random
 
 from maieutic.in_box.dialogue import Dialogue, Message, any_system, assistant, call, dialogue, result, user
-from maieutic.in_box.families import Problem, work
+from maieutic.in_box.families import Problem, counted, work
 from maieutic.tasks.market import DEAREST, GOODS, note
 
 _LOOK_UP_ERRORS = (
@@ -42,10 +42,15 @@ def query(problem: Problem, rng: random.Random) -> Dialogue:
     return dialogue("query", any_system(rng), user(problem.question), asked, tools=tools)
 
 
+def named(problem: Problem) -> str:
+    """The goods as the question has them, and as they are looked up: the tokens of the two have little in common."""
+    return "\n".join(f"{counted(term)}: {term.thing}" for term in problem.terms)
+
+
 def _in_table(problem: Problem, rng: random.Random) -> tuple[list[str], Message, str]:
     """The tools on offer, the query and its result, as the tool `sql` writes it: in the table's order."""
     listed = ", ".join(f"'{term.thing}'" for term in problem.terms)
-    asked = call("sql", query=f"SELECT item, price FROM prices WHERE item IN ({listed})")
+    asked = call("sql", named(problem), query=f"SELECT item, price FROM prices WHERE item IN ({listed})")
     rows = [f"{term.thing} | {term.each}" for term in problem.terms]
     rng.shuffle(rows)
     count = f"[{len(rows)} row{'' if len(rows) == 1 else 's'}]"
@@ -55,7 +60,7 @@ def _in_table(problem: Problem, rng: random.Random) -> tuple[list[str], Message,
 def _in_notes(problem: Problem, rng: random.Random) -> tuple[list[str], Message, str]:
     """The same with the tool `retrieve`, which finds a few notes that nobody asked for, too."""
     words = "price of " + ", ".join(term.thing for term in problem.terms)
-    asked = call("retrieve", query=words, k=max(5, len(problem.terms) + 2))
+    asked = call("retrieve", named(problem), query=words, k=max(5, len(problem.terms) + 2))
     wanted = {term.thing: term.each for term in problem.terms}
     others = [good for good in GOODS if good not in wanted]
     found = wanted | {good: rng.randint(2, DEAREST) for good in rng.sample(others, max(2, 5 - len(wanted)))}

@@ -2,8 +2,8 @@
 
 import random
 
-from maieutic.in_box.dialogue import SYSTEMS, Dialogue, after_work, assistant, dialogue, user
-from maieutic.in_box.drafts import draft_of, first_wrong, result_of
+from maieutic.in_box.dialogue import SYSTEMS, Dialogue, assistant, dialogue, judged, user
+from maieutic.in_box.drafts import beside, draft_of, first_wrong, quoted, result_of
 from maieutic.in_box.families import Problem, work
 
 SOLVED, HOLDS, LOST = "A", "B", "E"
@@ -20,14 +20,15 @@ def stepper(problem: Problem, rng: random.Random) -> Dialogue:
 
 
 def valuer(problem: Problem, rng: random.Random) -> Dialogue:
-    """Question and steps so far; worked anew as far, what both came to side by side, then how they stand."""
+    """Question and steps so far; what they came to, worked anew as far, both side by side, then how they stand."""
     shown = _begun(problem, rng)
     own = work(problem)[: len(shown)]
     said, mine = result_of(shown[-1]), result_of(own[-1])
     status = LOST if said != mine else SOLVED if shown[-1].startswith("Answer") else HOLDS
-    again = "\n".join(f"Step {number}: {line}" for number, line in enumerate(own, 1))
-    says = f"Now: {said}, {mine}, {'right' if said == mine else 'wrong'}\nStatus: {status}"
-    return dialogue("valuer", SYSTEMS["valuer"], user(quote_steps(problem, shown)), after_work(again, says, rng))
+    again = "\n".join(f"{number}. {line}" for number, line in enumerate(own, 1))
+    quote = quoted(shown[-1])
+    reply = judged(quote, again, f"{beside(quote, own[-1])}\nStatus: {status}")
+    return dialogue("valuer", SYSTEMS["valuer"], user(quote_steps(problem, shown)), reply)
 
 
 def _begun(problem: Problem, rng: random.Random) -> list[str]:

@@ -25,7 +25,7 @@ from maieutic.in_box.dialogues import (
 from maieutic.in_box.drafts import draft_of, first_wrong, review, verdict, wrong_solution
 from maieutic.in_box.drills import compare
 from maieutic.in_box.errands import query
-from maieutic.in_box.families import Level, Problem, draw, expression, work
+from maieutic.in_box.families import Level, Problem, counted, draw, expression, work
 from maieutic.in_box.outside import REFUSAL, outsider, part_of
 from maieutic.tasks.market import GOODS
 from maieutic.tasks.split import split_of
@@ -96,17 +96,18 @@ def test_the_critic_finds_nothing_in_a_right_solution() -> None:
         assert all(line.endswith(", right") for line in lines[:-1])
 
 
-def test_the_critic_works_anew_sets_the_answers_side_by_side_and_then_the_lines() -> None:
+def test_the_critic_sets_the_answers_side_by_side_and_where_they_differ_the_lines() -> None:
     rng = random.Random(13)
     wrong_ones = 0
     for problem in _problems(5):
         right = work(problem)
         draft = draft_of(problem, rng, 0.6)
         number = first_wrong(draft, problem)
-        lines = verdict(draft, problem).split("\n")
+        quote, *lines = verdict(draft, problem).split("\n")
+        assert quote == draft[-1].replace("Answer", "Said")
         assert lines[: len(right)] == right and lines[-1] == f"First wrong step: {number or 'none'}"
         answers, *flags = lines[len(right) : -1]
-        assert _side_by_side(answers) == (draft[-1], problem.answer, "wrong" if number else "right")
+        assert _side_by_side(answers) == (quote, problem.answer, "wrong" if number else "right")
         assert len(flags) == (number or 0)
         for place, flag in enumerate(flags, 1):
             label, _, shown = flag.partition(": ")
@@ -161,8 +162,9 @@ def test_a_query_names_the_goods_of_its_question_in_their_order() -> None:
     for size in (1, 2, 3, 4):
         for _ in range(20):
             problem = draw(Level("prices", size, 9), "train", rng)
-            call = query(problem, rng).messages[-1]["tool_calls"][0]["function"]
-            asked = next(iter(json.loads(call["arguments"]).values()))
+            said = query(problem, rng).messages[-1]
+            asked = next(iter(json.loads(said["tool_calls"][0]["function"]["arguments"]).values()))
+            assert said["content"].split("\n") == [f"{counted(term)}: {term.thing}" for term in problem.terms]
             assert [good for good in re.findall(r"[a-z]+", asked) if good in GOODS] == [t.thing for t in problem.terms]
 
 
@@ -183,10 +185,13 @@ def test_the_judge_chooses_the_only_candidate_with_the_right_answer() -> None:
         candidates = asked.split("\n\nCandidate ")[1:]
         right = [c[0] for c in candidates if c.endswith(f"Answer: {problem.answer}")]
         assert right == [choice]
-        shown = said.split("\n")[-1 - len(candidates) : -1]
-        for candidate, line in zip(candidates, shown, strict=True):
+        lines = said.split("\n")
+        assert lines[len(candidates) : -1 - len(candidates)] == work(problem)
+        quotes, shown = lines[: len(candidates)], lines[-1 - len(candidates) : -1]
+        for candidate, quote, line in zip(candidates, quotes, shown, strict=True):
             label, own, mark = _side_by_side(line)
-            assert label == f"Candidate {candidate[0]}: {candidate.rsplit(' ', 1)[1]}" and own == problem.answer
+            assert label == quote == f"Candidate {candidate[0]}: {candidate.rsplit(' ', 1)[1]}"
+            assert own == problem.answer
             assert (mark == "right") == (candidate[0] == choice)
 
 
@@ -240,10 +245,11 @@ def test_a_valuer_knows_the_solved_the_holding_and_the_lost() -> None:
         shown, right = _steps(messages[1]["content"]), work(problem)
         status = messages[-1]["content"].rsplit("\nStatus: ", 1)[1]
         holds = shown == right[: len(shown)]
-        *again, now, _ = messages[-1]["content"].split("\n")
-        assert again == [f"Step {number}: {line}" for number, line in enumerate(right[: len(shown)], 1)]
-        said, own, mark = _side_by_side(now)
-        assert (said, own) == (f"Now: {shown[-1].split(' ')[-1]}", again[-1].split(" ")[-1])
+        quote, *again, compared, _ = messages[-1]["content"].split("\n")
+        assert quote == f"Said: {shown[-1].split(' ')[-1]}"
+        assert again == [f"{number}. {line}" for number, line in enumerate(right[: len(shown)], 1)]
+        said, own, mark = _side_by_side(compared)
+        assert (said, own) == (quote, again[-1].split(" ")[-1])
         assert (mark == "right") == holds
         assert status == ("E" if not holds else "A" if len(shown) == len(right) else "B")
         seen.add(status)
