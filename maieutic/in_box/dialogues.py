@@ -17,7 +17,7 @@ from maieutic.in_box.dialogue import (
     user,
 )
 from maieutic.in_box.drafts import beside, draft_of, result_of, review, shown, verdict, wrong_solution
-from maieutic.in_box.drills import compare, mark
+from maieutic.in_box.drills import compare, mark, recall
 from maieutic.in_box.errands import look_up, query, unknown
 from maieutic.in_box.families import Level, Problem, animals, code, draw, expression, work
 from maieutic.in_box.outside import REFUSAL, outsider
@@ -156,7 +156,7 @@ def after(earlier: Dialogue, later: Dialogue) -> Dialogue:
     return Dialogue(later.kind, [*earlier.messages, *turns], earlier.tools)
 
 
-DRILLS = {"compare": compare, "mark": mark, "glance": glance}
+DRILLS = {"compare": compare, "recall": recall, "mark": mark, "glance": glance}
 """Short decisions, of which a role takes one at the end of long work."""
 EXERCISES = {"copy": copy}
 ERRANDS = {"look_up": look_up, "query": query, "unknown": unknown}

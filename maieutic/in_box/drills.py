@@ -19,9 +19,10 @@ def compare(rng: random.Random) -> Dialogue:
 
 def mark(rng: random.Random) -> Dialogue:
     """Lines of a sum, each of them wrong as often as right and the next going on from it; learnt are the marks."""
-    total, lines = rng.randint(-30, 99), []
+    small = rng.random() < 0.5
+    total, lines = rng.randint(1, 20) if small else rng.randint(-30, 99), []
     for _ in range(rng.randint(3, 9)):
-        op, part = rng.choice("+-"), rng.randint(1, 9) * rng.choice((1, 1, 10))
+        op, part = rng.choice("+-"), rng.randint(1, 9) * (1 if small else rng.choice((1, 10)))
         true = total + part if op == "+" else total - part
         said = true if rng.random() < 0.5 else int(_other(str(true), rng))
         lines += [Piece(f"{total} {op} {part} = {said}, ", False), Piece("right" if said == true else "wrong", True)]
@@ -30,8 +31,38 @@ def mark(rng: random.Random) -> Dialogue:
     return dialogue("mark", "Mark.", pieced(*lines[:-1]))
 
 
+def recall(rng: random.Random) -> Dialogue:
+    """The end of a review or of a judgement, after work that has nothing to do with it: what was said at first is said
+    again beside the own answer. The work is given; learnt is what follows."""
+    own = _number(rng)
+    if rng.random() < 0.5:
+        quotes, choice = [f"Said: {own if rng.random() < 0.5 else _another(own, rng)}"], None
+    else:
+        answers = [_another(own, rng) for _ in range(rng.choice((1, 1, 2)))]
+        choice = rng.randrange(len(answers) + 1)
+        answers.insert(choice, own)
+        quotes = [f"Candidate {number}: {answer}" for number, answer in enumerate(answers, 1)]
+    given = [*quotes, *(_line(rng) for _ in range(rng.randint(0, 3))), f"Answer: {own}"]
+    says = [f"{quote}, {own}, {'right' if quote.split(': ')[1] == own else 'wrong'}" for quote in quotes]
+    if choice is not None:
+        says.append(f"Choice: {choice + 1}")
+    return dialogue("recall", "Compare.", pieced(Piece("\n".join(given) + "\n", False), Piece("\n".join(says), True)))
+
+
+def _another(number: str, rng: random.Random) -> str:
+    """A number near to this one, or any other."""
+    while (other := rng.choice((_number(rng), _other(number, rng)))) == number:
+        pass
+    return other
+
+
+def _line(rng: random.Random) -> str:
+    left, right = rng.randint(1, 99), rng.randint(1, 9)
+    return f"{left} + {right} = {left + right}"
+
+
 def _number(rng: random.Random) -> str:
-    return f"{rng.choice(_SIGNS)}{rng.randint(1, rng.choice((9, 99, 99, 999)))}"
+    return f"{rng.choice(_SIGNS)}{rng.randint(1, rng.choice((9, 9, 99, 99, 999)))}"
 
 
 def _other(number: str, rng: random.Random) -> str:

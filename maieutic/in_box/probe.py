@@ -45,12 +45,15 @@ def continuations(
 
 
 def first_turn(dialogue: Dialogue) -> tuple[str, str]:
-    """The prompt of the dialogue's first assistant message and that message, both rendered."""
-    prompt = ""
+    """What comes before the first thing that is learnt, and the rest of that message, both rendered."""
+    prompt, taught = "", ""
     for text, learnt in tokenizing.render(dialogue.messages, dialogue.tools):
-        if learnt:
-            return prompt, text.removesuffix(tokenizing.END)
-        prompt += text
+        if learnt or taught:
+            taught += text
+        else:
+            prompt += text
+        if taught.endswith(tokenizing.END):
+            return prompt, taught.removesuffix(tokenizing.END)
     raise ValueError("a dialogue without an assistant message")
 
 
