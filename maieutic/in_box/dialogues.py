@@ -8,10 +8,12 @@ from maieutic.in_box.dialogue import (
     OTHER_SYSTEMS,
     SYSTEMS,
     Dialogue,
+    Piece,
     any_system,
     assistant,
     dialogue,
     judged,
+    pieced,
     result,
     tool_call,
     user,
@@ -107,6 +109,18 @@ def verifier(problem: Problem, rng: random.Random) -> Dialogue:
     return dialogue("verifier", SYSTEMS["verifier"], user(asked), assistant(verdict))
 
 
+def locate(rng: random.Random) -> Dialogue:
+    """The end of a review of a short draft that is wrong, from where its answer has been found to be: which line is the
+    first wrong one is learnt, and what comes before is given."""
+    terms, width = rng.choice(((2, 2), (3, 1), (4, 1), (3, 2)))
+    problem = draw(Level("chain_sum", terms, width), "train", rng, plain=rng.random() < 0.3)
+    draft = draft_of(problem, rng, 1.0)
+    asked = f"{problem.question}\n\nSolution:\n" + "\n".join(draft)
+    given, _, says = verdict(draft, problem).partition("Step 1: ")
+    said = pieced(Piece(given, False), Piece(f"Step 1: {says}", True))
+    return dialogue("locate", SYSTEMS["critic"], user(asked), said)
+
+
 def glance(rng: random.Random) -> Dialogue:
     """The verifier's task at a sum of one line or two, of which a glance takes in all."""
     made = verifier(draw(Level("chain_sum", 2, rng.choice((1, 2))), "train", rng, plain=rng.random() < 0.3), rng)
@@ -156,7 +170,7 @@ def after(earlier: Dialogue, later: Dialogue) -> Dialogue:
     return Dialogue(later.kind, [*earlier.messages, *turns], earlier.tools)
 
 
-DRILLS = {"compare": compare, "recall": recall, "mark": mark, "glance": glance}
+DRILLS = {"compare": compare, "recall": recall, "locate": locate, "mark": mark, "glance": glance}
 """Short decisions, of which a role takes one at the end of long work."""
 EXERCISES = {"copy": copy}
 ERRANDS = {"look_up": look_up, "query": query, "unknown": unknown}

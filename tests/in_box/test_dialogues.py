@@ -16,6 +16,7 @@ from maieutic.in_box.dialogues import (
     debater,
     glance,
     judge,
+    locate,
     refiner,
     refuse,
     sample,
@@ -50,7 +51,7 @@ def test_the_training_stream_holds_no_held_out_question() -> None:
     for stage in STAGES:
         for _ in range(1500):
             dialogue = sample(stage.mixture, rng)
-            if dialogue.kind in {"copy", "compare", "mark"}:
+            if dialogue.kind in {"copy", "compare", "recall", "mark"}:
                 continue
             for question in _questions(dialogue):
                 assert split_of(question) == "train"
@@ -150,11 +151,55 @@ def test_drills_decide_rightly_and_as_often_one_way_as_the_other() -> None:
             marks["mark"].append(mark)
         assert {piece.text for piece in said["pieces"] if piece.learnt} <= {"right", "wrong"}
         asked, verdict = (message["content"] for message in glance(rng).messages[1:])
-        left = re.split(r" =|\?|\.", re.sub(r"^[^\d-]*", "", asked.split("\n\nSolution:")[0].split(": ")[-1]))[0]
-        assert verdict == ("A" if asked.endswith(f"Answer: {eval(left)}") else "B")
+        assert verdict == ("A" if asked.endswith(f"Answer: {eval(_sum(asked))}") else "B")
         marks["glance"].append("right" if verdict == "A" else "wrong")
     for found in marks.values():
         assert 0.4 < found.count("wrong") / len(found) < 0.6
+
+
+def test_what_is_recalled_is_what_was_said_and_is_marked_by_the_answer() -> None:
+    rng = random.Random(17)
+    marks: list[str] = []
+    for _ in range(400):
+        given, says = drills.recall(rng).messages[-1]["pieces"]
+        assert (given.learnt, says.learnt) == (False, True)
+        *before, last = given.text.strip().split("\n")
+        quotes = [line for line in before if ": " in line]
+        *lines, end = says.text.split("\n") if len(quotes) > 1 else [says.text, ""]
+        own = last.removeprefix("Answer: ")
+        same = [quote.split(": ")[1] == own for quote in quotes]
+        assert lines == [f"{q}, {own}, {'right' if s else 'wrong'}" for q, s in zip(quotes, same, strict=True)]
+        assert end == (f"Choice: {same.index(True) + 1}" if end else "")
+        assert not end or same.count(True) == 1
+        marks += ["right" if s else "wrong" for s in same]
+    assert 0.4 < marks.count("right") / len(marks) < 0.6
+
+
+def test_the_first_wrong_line_is_located_where_it_is() -> None:
+    rng = random.Random(18)
+    places = set()
+    for _ in range(200):
+        dialogue = locate(rng)
+        given, says = dialogue.messages[-1]["pieces"]
+        assert (given.learnt, says.learnt) == (False, True)
+        draft = dialogue.messages[1]["content"].split("\n\nSolution:\n")[1].split("\n")
+        right = given.text.strip().split("\n")[1:-1]
+        assert right[-1].startswith("Answer: ") and eval(_sum(dialogue.messages[1]["content"])) == int(right[-1][8:])
+        *flags, end = says.text.split("\n")
+        number = next(i for i, (line, own) in enumerate(zip(draft, right, strict=False), 1) if line != own)
+        assert end == f"First wrong step: {number}" and len(flags) == number
+        for place, flag in enumerate(flags, 1):
+            line, own, mark = _side_by_side(flag.partition(": ")[2])
+            assert (line, own) == (draft[place - 1], right[place - 1].split(" ")[-1])
+            assert mark == ("wrong" if place == number else "right")
+        places.add(number)
+    assert len(places) > 3
+
+
+def _sum(asked: str) -> str:
+    """The sum that a question asks for, as it is written."""
+    words = asked.split("\n\nSolution:")[0].split(": ")[-1]
+    return re.split(r" =|\?|\.", re.sub(r"^[^\d-]*", "", words))[0]
 
 
 def test_a_query_names_the_goods_of_its_question_in_their_order() -> None:
