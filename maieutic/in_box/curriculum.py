@@ -47,8 +47,8 @@ _DRILLED = {
 }  # fmt: skip
 _ALL = {
     "solve": 25.0, "tool": 6.0, "refuse": 4.0, "critic": 14.0, "refiner": 5.0, "debater": 5.0, "judge": 8.0,
-    "verifier": 6.0, "peer": 4.0, "recheck": 3.0, "look_up": 5.0, "unknown": 1.0, "stepper": 18.0, "valuer": 9.0,
-    "compare": 2.0, "recall": 14.0, "locate": 10.0, "mark": 3.0, "glance": 3.0, "query": 6.0,
+    "verifier": 4.0, "peer": 4.0, "recheck": 3.0, "look_up": 6.0, "unknown": 1.0, "stepper": 20.0, "valuer": 9.0,
+    "compare": 36.0, "recall": 20.0, "locate": 4.0, "mark": 2.0, "glance": 2.0, "query": 6.0,
 }  # fmt: skip
 _SHORT = {level: FULL.get(level, 0.0) + 2 * EASY.get(level, 0.0) for level in FULL | EASY}
 

@@ -2,19 +2,26 @@
 
 import random
 
-from maieutic.in_box.dialogue import Dialogue, Piece, assistant, dialogue, pieced, user
+from maieutic.in_box.dialogue import Dialogue, Piece, dialogue, pieced
 
 _SIGNS = ("", "", "", "-")
 
 
 def compare(rng: random.Random) -> Dialogue:
-    """Two rows of numbers; each of the one beside its fellow of the other, and whether they are the same, which they
-    are in half of the pairs. Those that differ do so by a digit, or the sign."""
-    first = [_number(rng) for _ in range(rng.randint(2, 9))]
-    second = [number if rng.random() < 0.5 else _other(number, rng) for number in first]
-    asked = "\n".join(", ".join(row) for row in (first, second))
-    said = "\n".join(f"{a}, {b}, {'right' if a == b else 'wrong'}" for a, b in zip(first, second, strict=True))
-    return dialogue("compare", "Compare.", user(asked), assistant(said))
+    """Pairs of numbers side by side, and whether they are the same, which half of them are; those that differ mostly do
+    so by a digit, or the sign. Learnt are the marks."""
+    pieces = []
+    for _ in range(rng.randint(4, 14)):
+        first = _number(rng)
+        second = first if rng.random() < 0.5 else _another(first, rng)
+        label = rng.choice(("Said", "Said", "Candidate 1", "Candidate 2"))
+        pieces += [Piece(f"{label}: {first}, {second}, ", False), Piece(_mark(first == second), True)]
+        pieces.append(Piece("\n", False))
+    return dialogue("compare", "Compare.", pieced(*pieces[:-1]))
+
+
+def _mark(right: bool) -> str:
+    return "right" if right else "wrong"
 
 
 def mark(rng: random.Random) -> Dialogue:
@@ -25,7 +32,7 @@ def mark(rng: random.Random) -> Dialogue:
         op, part = rng.choice("+-"), rng.randint(1, 9) * (1 if small else rng.choice((1, 10)))
         true = total + part if op == "+" else total - part
         said = true if rng.random() < 0.5 else int(_other(str(true), rng))
-        lines += [Piece(f"{total} {op} {part} = {said}, ", False), Piece("right" if said == true else "wrong", True)]
+        lines += [Piece(f"{total} {op} {part} = {said}, ", False), Piece(_mark(said == true), True)]
         lines.append(Piece("\n", False))
         total = said
     return dialogue("mark", "Mark.", pieced(*lines[:-1]))
@@ -43,15 +50,15 @@ def recall(rng: random.Random) -> Dialogue:
         answers.insert(choice, own)
         quotes = [f"Candidate {number}: {answer}" for number, answer in enumerate(answers, 1)]
     given = [*quotes, *(_line(rng) for _ in range(rng.randint(0, 3))), f"Answer: {own}"]
-    says = [f"{quote}, {own}, {'right' if quote.split(': ')[1] == own else 'wrong'}" for quote in quotes]
+    says = [f"{quote}, {own}, {_mark(quote.split(': ')[1] == own)}" for quote in quotes]
     if choice is not None:
         says.append(f"Choice: {choice + 1}")
     return dialogue("recall", "Compare.", pieced(Piece("\n".join(given) + "\n", False), Piece("\n".join(says), True)))
 
 
 def _another(number: str, rng: random.Random) -> str:
-    """A number near to this one, or any other."""
-    while (other := rng.choice((_number(rng), _other(number, rng)))) == number:
+    """A number near to this one, or now and then any other."""
+    while (other := _number(rng) if rng.random() < 0.2 else _other(number, rng)) == number:
         pass
     return other
 
@@ -62,7 +69,7 @@ def _line(rng: random.Random) -> str:
 
 
 def _number(rng: random.Random) -> str:
-    return f"{rng.choice(_SIGNS)}{rng.randint(1, rng.choice((9, 9, 99, 99, 999)))}"
+    return f"{rng.choice(_SIGNS)}{rng.randint(1, rng.choice((9, 99, 99, 999, 9999)))}"
 
 
 def _other(number: str, rng: random.Random) -> str:
