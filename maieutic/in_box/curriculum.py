@@ -46,9 +46,9 @@ _DRILLED = {
     "compare": 5.0, "recall": 26.0, "locate": 16.0, "mark": 6.0, "glance": 6.0, "query": 12.0,
 }  # fmt: skip
 _ALL = {
-    "solve": 25.0, "tool": 6.0, "refuse": 4.0, "critic": 14.0, "refiner": 5.0, "debater": 5.0, "judge": 8.0,
-    "verifier": 4.0, "peer": 4.0, "recheck": 3.0, "look_up": 6.0, "unknown": 1.0, "stepper": 20.0, "valuer": 9.0,
-    "compare": 36.0, "recall": 20.0, "locate": 4.0, "mark": 2.0, "glance": 2.0, "query": 6.0,
+    "solve": 48.0, "tool": 6.0, "refuse": 4.0, "critic": 12.0, "refiner": 6.0, "debater": 5.0, "judge": 8.0,
+    "verifier": 3.0, "peer": 4.0, "recheck": 3.0, "look_up": 7.0, "unknown": 1.0, "stepper": 16.0, "valuer": 8.0,
+    "compare": 14.0, "recall": 12.0, "locate": 2.0, "mark": 1.0, "glance": 1.0, "query": 5.0,
 }  # fmt: skip
 _SHORT = {level: FULL.get(level, 0.0) + 2 * EASY.get(level, 0.0) for level in FULL | EASY}
 
