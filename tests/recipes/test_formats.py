@@ -109,15 +109,17 @@ def test_a_turn_that_continues_is_marked_and_counted() -> None:
     assert "continues" not in row and "turns_that_continue" not in tally.counts
 
 
-def test_that_a_call_stopped_at_a_string_is_no_end_that_is_learnt(tmp_path: Path) -> None:
-    def stopping(one: CallRecord) -> CallRecord:
-        return replace(one, request=replace(one.request, sampling=replace(one.request.sampling, stop=("\n",))))
+def test_that_a_line_ended_is_no_end_that_is_learnt(tmp_path: Path) -> None:
+    def stopping(one: CallRecord, stop: str = "\n") -> CallRecord:
+        return replace(one, request=replace(one.request, sampling=replace(one.request.sampling, stop=(stop,))))
 
     first = stopping(call("r1", "a", (1, 2), (3, 4), text="4"))
     [row], _ = rows("trl-sft", record(tmp_path / "one", [first]))
     assert (row["input_ids"], row["labels"]) == ([1, 2, 3, 4], [-100, -100, 3, -100])
     [row], _ = rows("trl-sft", record(tmp_path / "two", [first, call("r1", "b", (1, 2, 3, 4), (5, 6), after="a")]))
     assert row["labels"] == [-100, -100, 3, 4, 5, 6]  # what goes on after it has its stop before it
+    [row], _ = rows("trl-sft", record(tmp_path / "tag", [stopping(first, "</sql>")]))
+    assert row["labels"] == [-100, -100, 3, 4]
 
 
 def test_every_shipped_format_is_told_of_here() -> None:

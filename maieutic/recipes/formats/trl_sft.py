@@ -78,8 +78,9 @@ def token_rows(calls: tuple[CallRecord, ...], tally: Tally) -> Iterator[Row]:
     """A row for each stretch of calls whose prompts continue the ids before them exactly.
 
     Where a later prompt differs from what was sampled (a template that drops reasoning, for instance) a new row
-    begins, and the earlier text in its prompt is masked. A row's last token is masked where its call could stop at a
-    string: such a call ends there in place of its turn, and that the turn goes on is not to be learnt.
+    begins, and the earlier text in its prompt is masked. A row's last token is masked where its call could stop at
+    white space, such as a line's end: it may have ended there in place of its turn, which is not to be learnt. What
+    else a call stops at (a closing tag) is a part of what is to be said.
     """
     stretches: list[_Stretch] = []
     for call in calls:
@@ -92,7 +93,7 @@ def token_rows(calls: tuple[CallRecord, ...], tally: Tally) -> Iterator[Row]:
             stretches.append(stretch)
         stretch.labels += [MASKED] * (len(prompt) - len(stretch.ids)) + sampled
         stretch.ids = prompt + sampled
-        stretch.stops = bool(call.request.sampling.stop)
+        stretch.stops = any(stop.isspace() for stop in call.request.sampling.stop)
     for stretch in stretches:
         if stretch.stops:
             stretch.labels[-1] = MASKED
@@ -103,7 +104,7 @@ def token_rows(calls: tuple[CallRecord, ...], tally: Tally) -> Iterator[Row]:
 
 @dataclass(slots=True)
 class _Stretch:
-    """A row under way; `stops` says whether its last call could stop at a string."""
+    """A row under way; `stops` says whether its last call could stop at white space."""
 
     ids: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
