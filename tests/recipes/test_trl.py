@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from maieutic.recipes.export import export
-from maieutic.recipes.items import Pair, Prompt, Reply
+from maieutic.recipes.items import Dialogue, Pair, Prompt, Reply, Turn
 from maieutic.trace.writer import TraceStore
 from maieutic.types import Message, ToolCall
 from tests.recipes.test_formats import rows
@@ -106,6 +106,16 @@ def test_chat_rows(tmp_path: Path) -> None:
     one, two = trained_on(report.out, tmp_path)
     assert one[1] == "call two <end>"
     assert two[1] == "five done <end>" and "<tool> secret <end>" in two[0]
+
+
+def test_rows_that_continue(tmp_path: Path) -> None:
+    begun: Message = {"role": "assistant", "content": "call"}
+    rest = Turn({"role": "assistant", "content": "five done"}, learn=True, continues=True)
+    made, _ = rows("trl-sft", Dialogue((Turn(QUESTION), Turn(begun), rest), ("r1",)))
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in made))
+    [(whole, learnt)] = trained_on(file, tmp_path)
+    assert learnt == "five done <end>" and whole.count("<assistant>") == 2  # TRL by itself sees two messages
 
 
 def loaded(format: str, tmp_path: Path, *items: Any) -> Any:
