@@ -15,7 +15,7 @@ test-vllm: .venv/.train vllm ## the tests that need a real vLLM server, against 
 	MAIEUTIC_VLLM=$(CURDIR)/.venv-vllm/bin/vllm MAIEUTIC_TEST_VLLM=1 $(BIN)/pytest -rs tests/vllm
 
 test-ray: ray ## collection in Ray actors, on this machine
-	$(BIN)/pytest -rs tests/collector/test_ray.py
+	$(BIN)/pytest -rs tests/collector/test_ray.py tests/collector/test_ray_address.py
 
 ray: .venv/.ray
 

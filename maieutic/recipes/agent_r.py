@@ -181,10 +181,13 @@ def _calls(attempt: Attempt) -> dict[str, CallRecord]:
 
 
 def _pair(attempt: Attempt, right: TreeNode, false: TreeNode) -> Pair | None:
-    """The steps of siblings, which were sampled after the same prompt; None where their calls are not recorded."""
+    """The steps of siblings, which were sampled after the same prompt; None where their calls are not recorded, or are
+    parts of a turn, since a pair is of whole ones."""
     calls = _calls(attempt)
     chosen, rejected = calls.get(right.call_id), calls.get(false.call_id)
     if chosen is None or rejected is None or chosen.completion is None or rejected.completion is None:
+        return None
+    if chosen.request.goes_on or chosen.request.sampling.stop:
         return None
     sides = (Reply(chosen.completion.message(), chosen), Reply(rejected.completion.message(), rejected))
     return Pair(chosen.request.messages, *sides, "fork", (attempt.run.header.run_id,), {"row": "pair"})

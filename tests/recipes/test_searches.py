@@ -1,6 +1,7 @@
 """Recipes over search trees and critics: what is learnt of a bad way, of the way back, and of each step."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,13 @@ def test_a_splice_as_one_reply_begins_with_what_is_not_learnt(runs: Runs) -> Non
     assert spoken(splice)[1] == ("\nWrong.\nAdd two and two.\nAnswer: 4", True)
     [row], _ = runs.through("agent_r", rows="good", shape="text")
     assert spoken(row) == [("Read the question.\nAdd two and two.\nAnswer: 4", True)]
+
+
+def test_parts_of_a_turn_are_no_pair(runs: Runs) -> None:
+    calls = [call("r000", str(f["call_id"]), text=str(f["action"]), messages=STEP) for _, f in TREE if f["up"]]
+    lines = [replace(c, request=replace(c.request, sampling=replace(c.request.sampling, stop=("\n",)))) for c in calls]
+    runs.add("4", "correct", calls=lines, events=TREE, answer_call="c-good", graph="tree")
+    assert runs.through("agent_r", rows="pairs")[0] == []
 
 
 def test_a_bad_way_on_which_nothing_was_called_bad_is_not_spliced(runs: Runs) -> None:
