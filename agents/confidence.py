@@ -114,6 +114,36 @@ class TruthRater:
 
 
 @dataclass(frozen=True, slots=True)
+class Verifier:
+    """P(True) after own work: how probable the model finds it that the solution is right, by the letter that its
+    verification ends in. A generative verifier with chain of thought (Zhang et al. 2024, "Generative Verifiers: Reward
+    Modeling as Next-Token Prediction", arXiv 2408.15240), which there is asked several times: here a vote of its own
+    does that. It doesn't see the `ideas`. None without log-probabilities or without a letter."""
+
+    role: str = "verifier"
+    sampling: Sampling = Sampling()
+    speaker: str = ""
+    """Who speaks by the role's prompt, where the role itself doesn't."""
+    stage: str = ""
+
+    async def __call__(
+        self,
+        ctx: Context,
+        solution: Solution,
+        calibrator: Calibrator | None = None,
+        ideas: Sequence[Solution] = (),
+    ) -> Confidence:
+        speaker = self.speaker or self.role
+        messages = opening(ctx, self.role, speaker=speaker, solution=without_thoughts(solution.text).strip())
+        parents = (Parent(solution.call_id, "critique"),)
+        found = await ctx.ask_options(
+            speaker, messages, (_TRUE, _FALSE), sampling=self.sampling, parents=parents, after_work=True
+        )
+        raw = None if found is None else found[_TRUE]
+        return state(ctx, speaker, solution, "cot_p_true", raw, calibrator, stage=self.stage)
+
+
+@dataclass(frozen=True, slots=True)
 class LikelihoodRater:
     """How probable the model that solved found the tokens that it wrote: the least probable one, or all of them in the
     geometric mean. It asks nobody anything. None where the log-probabilities are not known.

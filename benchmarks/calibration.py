@@ -28,6 +28,7 @@ SOURCES: tuple[tuple[str, Method], ...] = (
     ("greedy", "min_logprob"),
     ("greedy", "mean_logprob"),
     ("greedy, asked", "p_true"),
+    ("greedy, verified", "cot_p_true"),
     ("vote of 5", "agreement"),
 )
 COVERAGES = (1.0, 0.8, 0.6, 0.4)

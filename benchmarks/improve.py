@@ -140,8 +140,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write results/improve.md and its JSON")
     asked = parser.parse_args()
     out = asked.out.resolve()
-    sides = [Side("version 0", "the model as it ships", str(WEIGHTS), {}, kinds=tuple(FRESH))]
-    sides += [Side(label, f"`{graph}`", str(WEIGHTS), {}, graph, kinds=IN_GRAPHS) for label, graph in GRAPHS.items()]
+    first = str(_kept(out))
+    sides = [Side("version 0", "the model as it ships", first, {}, kinds=tuple(FRESH))]
+    sides += [Side(label, f"`{graph}`", first, {}, graph, kinds=IN_GRAPHS) for label, graph in GRAPHS.items()]
     for name in asked.only or [*LOOPS, *DATA]:
         sides += loop(name, out) if name in LOOPS else [trained_on(name, out)]
     for side in sides:
@@ -153,6 +154,18 @@ def main() -> None:
     if asked.write:
         RESULTS.write_text(text)
         RESULTS.with_suffix(".json").write_text(json.dumps([side.as_json() for side in sides], indent=1) + "\n")
+
+
+def _kept(out: Path) -> Path:
+    """The model as it ships, beside what becomes of it: results hold for a folder, not for a checkout of this
+    repository."""
+    folder = out / "version-0"
+    if not folder.exists():
+        work = out / "version-0.part"
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(WEIGHTS, work)
+        os.replace(work, folder)
+    return folder
 
 
 def plan(name: str) -> Plan:

@@ -16,6 +16,7 @@ NEVER = 2.0  # a threshold that no confidence reaches: then the last answer is r
 STAGES: Mapping[str, dict[str, Any]] = {
     "greedy": {"stages": ["greedy"]},
     "greedy, asked": {"stages": ["greedy"], "rater": "truth-rater"},
+    "greedy, verified": {"stages": ["greedy"], "rater": "verifier"},
     "vote of 5": {"stages": ["vote"]},
     "tool": {"stages": ["tool"]},
     "vote of 3 with the tool": {"stages": [{"samples": 3, "tools": True}]},

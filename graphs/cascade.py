@@ -83,7 +83,7 @@ class Settings(CertaintySettings):
     """How sure is sure enough for an answer to stand; above 1 nothing is, and every stage is asked and rated."""
     rater: str = "min-logprob"
     """Who says how sure the model is of one solution: `min-logprob` or `mean-logprob` by its tokens, `truth-rater` by
-    P(True), `rater` in words."""
+    P(True), `verifier` by P(True) after own work, `rater` in words."""
 
 
 class State(TypedDict, total=False):

@@ -41,7 +41,8 @@ class Settings(CertaintySettings):
     solver: str = "solver"
     """The agent that is sampled, by name or `package.module:name`."""
     rater: str = "rater"
-    """Who says how sure the model is: `rater` in words, `truth-rater` by P(True)."""
+    """Who says how sure the model is: `rater` in words, `truth-rater` by P(True), `verifier` by P(True) after own
+    work."""
 
 
 class State(TypedDict, total=False):

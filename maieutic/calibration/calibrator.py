@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from maieutic.errors import ConfigError, UserError
 from maieutic.serving.files import write_whole
 
-Method = Literal["verbal", "p_true", "agreement", "min_logprob", "mean_logprob"]
-"""How a confidence was had: asked in words, read from the probability of "true", the share of votes, or the least or
-the mean log-probability of the answer's own tokens, as a probability."""
+Method = Literal["verbal", "p_true", "cot_p_true", "agreement", "min_logprob", "mean_logprob"]
+"""How a confidence was had: asked in words, read from the probability of "true" (at once, or after own work), the share
+of votes, or the least or the mean log-probability of the answer's own tokens, as a probability."""
 _ADVICE = "make it with maieutic calibrate"
 
 

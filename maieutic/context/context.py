@@ -26,6 +26,8 @@ from maieutic.trace.record import CallRecord, Parent, ParentType
 from maieutic.types import Completion, Delta, Message, Outcome, Request, Sampling, ToolCall, ToolChoice, ToolResult
 
 K = TypeVar("K")
+_AT_ONCE, _WORKED = 20, 5
+"""Alternatives of a token that are asked for: of the one that is the reply, and of each of many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +142,19 @@ class Context:
         *,
         sampling: Sampling = Sampling(),
         parents: tuple[Parent, ...] = (),
+        after_work: bool = False,
     ) -> dict[str, float] | None:
-        """How probable the model finds each of several one-word answers, by the first token of its reply.
+        """How probable the model finds each of several one-word answers, by the first token of its reply; `after_work`
+        by the last one that is an option, of a reply as long as the run lets it be.
 
         They are the model's own probabilities, whatever the run's sampling settings, shared out among the options. None
-        where no option is among its 20 likeliest tokens or the model doesn't give log-probabilities.
+        where no option is among the likeliest tokens there or the model doesn't give log-probabilities.
         """
-        sampling = replace(sampling, temperature=1.0, max_tokens=1, logprobs=True, top_logprobs=20)
-        said = await self._say(role, Request(messages, sampling), parents, exact=True)
-        found = option_probabilities(said.completion, options)
+        sampling = replace(sampling, logprobs=True, top_logprobs=_WORKED if after_work else _AT_ONCE)
+        if not after_work:
+            sampling = replace(sampling, temperature=1.0, max_tokens=1)
+        said = await self._say(role, Request(messages, sampling), parents, exact=not after_work)
+        found = option_probabilities(said.completion, options, last=after_work)
         self.record("note", call_id=said.call_id, options=found)
         return found
 

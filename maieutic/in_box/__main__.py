@@ -21,6 +21,7 @@ def main() -> None:
     train.add_argument("--start", type=Path, help="a model folder to go on from, in the last stages of the curriculum")
     train.add_argument("--rate", type=float, default=1.0, help="times the learning rates")
     train.add_argument("--size", choices=tuple(SIZES), default="small")
+    train.add_argument("--threads", type=int, default=1, help="CPU cores to run on")
     train.add_argument("--workers", type=int, default=0, help="processes that make dialogues, for a GPU")
     train.add_argument("--batch-tokens", type=int, default=BATCH_TOKENS)
     train.add_argument("--chunk", type=int, default=CHUNK, help="dialogues that are made at a time")
@@ -50,6 +51,7 @@ def main() -> None:
             most=asked.batch_tokens,
             start=asked.start,
             rate=asked.rate,
+            threads=asked.threads,
         )
         trainer.run(asked.every)
     elif asked.step == "export":

@@ -41,14 +41,14 @@ MARKETS = {Level("prices", goods, 9): weight for goods, weight in ((1, 1.0), (2,
 _SOLVING = {"solve": 70.0, "tool": 12.0, "refuse": 4.0, "copy": 14.0}
 _SURE = {"solve": 78.0, "tool": 10.0, "refuse": 3.0, "copy": 3.0, "look_up": 5.0, "unknown": 1.0}
 _DRILLED = {
-    "solve": 15.0, "tool": 3.0, "refuse": 2.0, "critic": 9.0, "judge": 8.0, "verifier": 2.0, "look_up": 2.0,
-    "unknown": 0.5, "stepper": 16.0, "valuer": 8.0,
-    "compare": 5.0, "recall": 26.0, "locate": 16.0, "mark": 6.0, "glance": 6.0, "query": 12.0,
+    "solve": 30.0, "tool": 3.0, "refuse": 2.0, "critic": 8.0, "judge": 8.0, "verifier": 3.0, "debater": 4.0,
+    "look_up": 4.0, "unknown": 0.5, "stepper": 10.0, "valuer": 6.0, "compare": 20.0, "recall": 20.0, "locate": 8.0,
+    "query": 10.0,
 }  # fmt: skip
 _ALL = {
-    "solve": 48.0, "tool": 6.0, "refuse": 4.0, "critic": 12.0, "refiner": 6.0, "debater": 5.0, "judge": 8.0,
-    "verifier": 3.0, "peer": 4.0, "recheck": 3.0, "look_up": 7.0, "unknown": 1.0, "stepper": 16.0, "valuer": 8.0,
-    "compare": 14.0, "recall": 12.0, "locate": 2.0, "mark": 1.0, "glance": 1.0, "query": 5.0,
+    "solve": 55.0, "tool": 6.0, "refuse": 4.0, "critic": 14.0, "refiner": 8.0, "debater": 10.0, "judge": 8.0,
+    "verifier": 4.0, "peer": 5.0, "recheck": 4.0, "look_up": 8.0, "unknown": 1.0, "stepper": 12.0, "valuer": 8.0,
+    "compare": 2.0, "recall": 3.0, "locate": 3.0, "query": 5.0,
 }  # fmt: skip
 _SHORT = {level: FULL.get(level, 0.0) + 2 * EASY.get(level, 0.0) for level in FULL | EASY}
 
@@ -65,7 +65,7 @@ STAGES = (
     Stage(0.10, Mixture(_SOLVING, EASY)),
     Stage(0.35, Mixture(_SOLVING, GROWING)),
     Stage(0.55, Mixture(_SURE, FULL, MARKETS, plain=0.25)),
-    Stage(0.81, Mixture(_DRILLED, _SHORT, MARKETS, plain=0.2)),
+    Stage(0.62, Mixture(_DRILLED, _SHORT, MARKETS, plain=0.2)),
     Stage(1.00, Mixture(_ALL, FULL, MARKETS, plain=0.2, chat=0.05)),
 )
 BEGUN = STAGES[2].until

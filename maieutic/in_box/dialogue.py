@@ -68,11 +68,6 @@ def pieced(*pieces: Piece) -> Message:
     return {"role": "assistant", "content": "".join(piece.text for piece in pieces), "pieces": pieces}
 
 
-def judged(quote: str, work: str, says: str, learnt: bool = True) -> Message:
-    """An assistant message of what is judged, own work, which need not be learnt, and what follows."""
-    return pieced(Piece(f"{quote}\n", True), Piece(f"{work}\n", learnt), Piece(says, True))
-
-
 def tool_call(program: str) -> Message:
     """An assistant message that runs `program` with the python tool."""
     return call("python", code=program)

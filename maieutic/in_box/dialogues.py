@@ -12,14 +12,13 @@ from maieutic.in_box.dialogue import (
     any_system,
     assistant,
     dialogue,
-    judged,
     pieced,
     result,
     tool_call,
     user,
 )
-from maieutic.in_box.drafts import beside, draft_of, result_of, review, shown, verdict, wrong_solution
-from maieutic.in_box.drills import compare, mark, recall
+from maieutic.in_box.drafts import beside, draft_of, quoted, result_of, review, shown, verdict, wrong_solution
+from maieutic.in_box.drills import compare, recall
 from maieutic.in_box.errands import look_up, query, unknown
 from maieutic.in_box.families import Level, Problem, animals, code, draw, expression, work
 from maieutic.in_box.outside import REFUSAL, outsider
@@ -79,10 +78,7 @@ def critic(problem: Problem, rng: random.Random) -> Dialogue:
     """Question and a draft, which is wrong more often than not: copying the draft must not pay."""
     draft = draft_of(problem, rng, 0.6)
     asked = f"{problem.question}\n\nSolution:\n" + "\n".join(draft)
-    again = "\n".join(work(problem))
-    quote, _, says = verdict(draft, problem).partition(f"\n{again}\n")
-    said = judged(quote, again, says, learnt=rng.random() < 0.5)
-    return dialogue("critic", SYSTEMS["critic"], user(asked), said)
+    return dialogue("critic", SYSTEMS["critic"], user(asked), assistant(verdict(draft, problem)))
 
 
 def refiner(problem: Problem, rng: random.Random) -> Dialogue:
@@ -94,19 +90,51 @@ def refiner(problem: Problem, rng: random.Random) -> Dialogue:
 
 
 def debater(problem: Problem, rng: random.Random) -> Dialogue:
-    """Question, the speaker's own draft and one to three others', the right solution."""
-    parts = [f"{problem.question}\n\nYour solution:\n{shown(draft_of(problem, rng, 0.5), rng)}"]
+    """Question, the speaker's own draft and one to three others'. Where another one has come to the same as the own,
+    that is kept; where none has, the question is worked anew."""
+    own, others = _positions(problem, rng)
+    parts = [f"{problem.question}\n\nYour solution:\n{_put(own, problem, rng)}"]
+    parts += [f"Other solution:\n{_put(other, problem, rng)}" for other in others]
+    says = assistant(debated(own, others, problem))
+    return dialogue("debater", SYSTEMS["debater"], user("\n\n".join(parts)), says)
+
+
+def _positions(problem: Problem, rng: random.Random) -> tuple[list[str], list[list[str]]]:
+    """A debater's own draft and others'; none that is wrong comes to the same as the own."""
+    own = draft_of(problem, rng, 0.5)
+    others: list[list[str]] = []
     for _ in range(rng.choice((1, 1, 2, 3))):
-        parts.append(f"Other solution:\n{shown(draft_of(problem, rng, 0.5), rng)}")
-    return _again("debater", problem, "\n\n".join(parts), rng)
+        while (other := draft_of(problem, rng, 0.5))[-1] == own[-1] != f"Answer: {problem.answer}":
+            pass
+        others.append(other)
+    return own, others
+
+
+def debated(own: list[str], others: list[list[str]], problem: Problem) -> str:
+    """A debater's words on its own draft and others'."""
+    lines = [beside(f"Other: {result_of(other[-1])}", own[-1]) for other in others]
+    agreed = any(other[-1] == own[-1] for other in others)
+    return "\n".join([f"Mine: {result_of(own[-1])}", *lines, *(own[-1:] if agreed else work(problem))])
+
+
+def _put(draft: list[str], problem: Problem, rng: random.Random) -> str:
+    """A draft as a debate shows it: now and then it is a debater's words of the round before."""
+    if rng.random() >= 0.15:
+        return shown(draft, rng)
+    mine, other = draft_of(problem, rng, 0.5), draft_of(problem, rng, 0.5)
+    if mine[-1] == other[-1]:
+        other = mine = draft
+    return "\n".join([*debated(mine, [other], problem).split("\n")[:2], *(draft[-1:] if mine is other else draft)])
 
 
 def verifier(problem: Problem, rng: random.Random) -> Dialogue:
-    """Question and a draft; A where its answer is right, else B: one token, whose probability is what is believed."""
-    draft = draft_of(problem, rng, 0.5)
+    """Question and a draft; its answer, own work, both side by side, then A where they are the same, else B: one token,
+    whose probability is what is believed."""
+    draft, own = draft_of(problem, rng, 0.5), work(problem)
     asked = f"{problem.question}\n\nSolution:\n{shown(draft, rng)}"
-    verdict = "A" if draft[-1] == f"Answer: {problem.answer}" else "B"
-    return dialogue("verifier", SYSTEMS["verifier"], user(asked), assistant(verdict))
+    quote, verdict = quoted(draft[-1]), "A" if draft[-1] == own[-1] else "B"
+    says = assistant("\n".join([quote, *own, beside(quote, own[-1]), verdict]))
+    return dialogue("verifier", SYSTEMS["verifier"], user(asked), says)
 
 
 def locate(rng: random.Random) -> Dialogue:
@@ -119,12 +147,6 @@ def locate(rng: random.Random) -> Dialogue:
     given, _, says = verdict(draft, problem).partition("Step 1: ")
     said = pieced(Piece(given, False), Piece(f"Step 1: {says}", True))
     return dialogue("locate", SYSTEMS["critic"], user(asked), said)
-
-
-def glance(rng: random.Random) -> Dialogue:
-    """The verifier's task at a sum of one line or two, of which a glance takes in all."""
-    made = verifier(draw(Level("chain_sum", 2, rng.choice((1, 2))), "train", rng, plain=rng.random() < 0.3), rng)
-    return replace(made, kind="glance")
 
 
 def judge(problem: Problem, rng: random.Random) -> Dialogue:
@@ -142,7 +164,7 @@ def judge(problem: Problem, rng: random.Random) -> Dialogue:
     parts = [problem.question] + [f"Candidate {i}:\n{shown(d, rng)}" for i, d in enumerate(drafts, 1)]
     quotes = [f"Candidate {i}: {result_of(d[-1])}" for i, d in enumerate(drafts, 1)]
     says = "\n".join([*(beside(quote, right[-1]) for quote in quotes), f"Choice: {choice + 1}"])
-    said = judged("\n".join(quotes), "\n".join(right), says, learnt=rng.random() < 0.5)
+    said = assistant("\n".join([*quotes, *right, says]))
     return dialogue("judge", SYSTEMS["judge"], user("\n\n".join(parts)), said)
 
 
@@ -170,7 +192,7 @@ def after(earlier: Dialogue, later: Dialogue) -> Dialogue:
     return Dialogue(later.kind, [*earlier.messages, *turns], earlier.tools)
 
 
-DRILLS = {"compare": compare, "recall": recall, "locate": locate, "mark": mark, "glance": glance}
+DRILLS = {"compare": compare, "recall": recall, "locate": locate}
 """Short decisions, of which a role takes one at the end of long work."""
 EXERCISES = {"copy": copy}
 ERRANDS = {"look_up": look_up, "query": query, "unknown": unknown}

@@ -3,39 +3,22 @@
 import random
 
 from maieutic.in_box.dialogue import Dialogue, Piece, dialogue, pieced
+from maieutic.in_box.drafts import digit_by_digit
 
 _SIGNS = ("", "", "", "-")
 
 
 def compare(rng: random.Random) -> Dialogue:
-    """Pairs of numbers side by side, and whether they are the same, which half of them are; those that differ mostly do
-    so by a digit, or the sign. Learnt are the marks."""
+    """Pairs of numbers, digit by digit, and whether they are the same, which half of them are; those that differ mostly
+    do so by a digit, or the sign. The numbers are given; learnt is what follows."""
     pieces = []
-    for _ in range(rng.randint(4, 14)):
+    for _ in range(rng.randint(4, 10)):
         first = _number(rng)
         second = first if rng.random() < 0.5 else _another(first, rng)
-        label = rng.choice(("Said", "Said", "Candidate 1", "Candidate 2"))
-        pieces += [Piece(f"{label}: {first}, {second}, ", False), Piece(_mark(first == second), True)]
-        pieces.append(Piece("\n", False))
+        label = rng.choice(("Said", "Said", "Other", "Candidate 1", "Candidate 2"))
+        pieces.append(Piece(f"{label}: {first}, {second}, ", False))
+        pieces += [Piece(digit_by_digit(first, second), True), Piece("\n", False)]
     return dialogue("compare", "Compare.", pieced(*pieces[:-1]))
-
-
-def _mark(right: bool) -> str:
-    return "right" if right else "wrong"
-
-
-def mark(rng: random.Random) -> Dialogue:
-    """Lines of a sum, each of them wrong as often as right and the next going on from it; learnt are the marks."""
-    small = rng.random() < 0.5
-    total, lines = rng.randint(1, 20) if small else rng.randint(-30, 99), []
-    for _ in range(rng.randint(3, 9)):
-        op, part = rng.choice("+-"), rng.randint(1, 9) * (1 if small else rng.choice((1, 10)))
-        true = total + part if op == "+" else total - part
-        said = true if rng.random() < 0.5 else int(_other(str(true), rng))
-        lines += [Piece(f"{total} {op} {part} = {said}, ", False), Piece(_mark(said == true), True)]
-        lines.append(Piece("\n", False))
-        total = said
-    return dialogue("mark", "Mark.", pieced(*lines[:-1]))
 
 
 def recall(rng: random.Random) -> Dialogue:
@@ -50,7 +33,7 @@ def recall(rng: random.Random) -> Dialogue:
         answers.insert(choice, own)
         quotes = [f"Candidate {number}: {answer}" for number, answer in enumerate(answers, 1)]
     given = [*quotes, *(_line(rng) for _ in range(rng.randint(0, 3))), f"Answer: {own}"]
-    says = [f"{quote}, {own}, {_mark(quote.split(': ')[1] == own)}" for quote in quotes]
+    says = [f"{quote}, {own}, {digit_by_digit(quote.split(': ')[1], own)}" for quote in quotes]
     if choice is not None:
         says.append(f"Choice: {choice + 1}")
     return dialogue("recall", "Compare.", pieced(Piece("\n".join(given) + "\n", False), Piece("\n".join(says), True)))

@@ -35,7 +35,7 @@ def export(weights: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_checkpoint(model, folder)
     save_graph(model, folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copyfile(weights.parent / name, folder / name)
 
 

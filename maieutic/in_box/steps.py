@@ -2,7 +2,7 @@
 
 import random
 
-from maieutic.in_box.dialogue import SYSTEMS, Dialogue, assistant, dialogue, judged, user
+from maieutic.in_box.dialogue import SYSTEMS, Dialogue, assistant, dialogue, user
 from maieutic.in_box.drafts import beside, draft_of, first_wrong, quoted, result_of
 from maieutic.in_box.families import Problem, work
 
@@ -27,8 +27,8 @@ def valuer(problem: Problem, rng: random.Random) -> Dialogue:
     status = LOST if said != mine else SOLVED if shown[-1].startswith("Answer") else HOLDS
     again = "\n".join(f"{number}. {line}" for number, line in enumerate(own, 1))
     quote = quoted(shown[-1])
-    reply = judged(quote, again, f"{beside(quote, own[-1])}\nStatus: {status}")
-    return dialogue("valuer", SYSTEMS["valuer"], user(quote_steps(problem, shown)), reply)
+    reply = f"{quote}\n{again}\n{beside(quote, own[-1])}\nStatus: {status}"
+    return dialogue("valuer", SYSTEMS["valuer"], user(quote_steps(problem, shown)), assistant(reply))
 
 
 def _begun(problem: Problem, rng: random.Random) -> list[str]:

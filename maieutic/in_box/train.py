@@ -1,9 +1,9 @@
-"""Training of the in-box model from nothing, in a set number of minutes, on one CPU core or on a GPU.
+"""Training of the in-box model from nothing, in a set number of minutes, on a CPU core or two or on a GPU.
 
 The schedule follows the clock rather than steps, so that the same command fits a slow machine and a fast one: on a CPU
-that of the process, so that a machine which is busy with something else makes no difference. A run killed at any moment
-goes on from its last checkpoint, with the optimizer's state and the place in the data stream. On a GPU the dialogues
-are made by processes of their own: one core can't keep up with it.
+that of the process, a core's share of it, so that a machine which is busy with something else makes no difference. A
+run killed at any moment goes on from its last checkpoint, with the optimizer's state and the place in the data stream.
+On a GPU the dialogues are made by processes of their own: one core can't keep up with it.
 """
 
 import json
@@ -227,19 +227,20 @@ class Trainer:
         most: int = BATCH_TOKENS,
         start: Path | None = None,
         rate: float = 1.0,
+        threads: int = 1,
     ) -> None:
         """`start` is a model folder to go on from: its weights, its tokenizer, and the stages of the curriculum in
-        which roles are learnt. All learning rates are times `rate`."""
+        which roles are learnt. All learning rates are times `rate`. `threads` are how many CPU cores it runs on."""
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
         self.out, self.minutes, self.seed, self.measure, self.chunk = out, minutes, seed, measure, chunk
         self.most, self.device = most, "cuda" if torch.cuda.is_available() else "cpu"
         out.mkdir(parents=True, exist_ok=True)
         self.tokenizer = _tokenizer(out, start)
         self.model = _known(start) if start else new_model(size)
         torch.nn.Module.to(self.model, self.device)
-        self._clock = time.monotonic if self.device == "cuda" else time.process_time
+        self._clock = time.monotonic if self.device == "cuda" else lambda: time.process_time() / threads
         self.begin = BEGUN if start else 0.0
         self.optimizers = optimizers(self.model)
         self._full = [rate * o.param_groups[0]["lr"] for o in self.optimizers]

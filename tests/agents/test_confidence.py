@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from maieutic.agents.confidence import Confidence, TruthRater, VerbalRater, agreement, read_confidence
+from maieutic.agents.confidence import Confidence, TruthRater, VerbalRater, Verifier, agreement, read_confidence
 from maieutic.agents.registry import make_agent
 from maieutic.agents.speech import Solution
 from maieutic.calibration.calibrator import Calibrator, Curve
@@ -137,6 +137,30 @@ async def test_p_true_is_shared_out_between_its_two_letters(tmp_path: Path) -> N
 async def test_without_log_probabilities_p_true_is_missing(tmp_path: Path) -> None:
     async with open_context(tmp_path, ScriptedModel(["A"]), []) as ctx:
         assert (await TruthRater()(ctx, SOLUTION)).raw is None
+
+
+async def test_a_verifier_is_as_sure_as_of_the_letter_that_its_own_work_ends_in(tmp_path: Path) -> None:
+    sure, at_random = math.log(0.9), math.log(0.5)
+    tops = (
+        (("A", at_random), ("B", at_random - 0.1)),  # an A in its work says nothing
+        (("so", -0.1), ("B", -3.0)),
+        (("\nB", sure), ("A", math.log(0.1))),
+        (("<end>", -0.01), ("A", -5.0)),
+    )
+    said = Completion("A so\nB", top_logprobs=tops, logprobs=tuple(one[0][1] for one in tops))
+    model, recorded = ScriptedModel([said]), list[RunRecord]()
+    async with open_context(tmp_path, model, recorded) as ctx:
+        found = await Verifier()(ctx, SOLUTION, ideas=OTHERS)
+    assert found.raw == pytest.approx(0.1)
+    request = model.requests[0]
+    assert "Wait" not in str(request.messages) and request.sampling.max_tokens != 1
+    assert recorded[0].events_of("confidence")[0].fields["method"] == "cot_p_true"
+
+
+async def test_a_verifier_that_gives_no_letter_says_nothing(tmp_path: Path) -> None:
+    said = Completion("Hm", top_logprobs=((("Hm", -0.1), ("A", -2.0)),), logprobs=(-0.1,))
+    async with open_context(tmp_path, ScriptedModel([said]), []) as ctx:
+        assert (await Verifier()(ctx, SOLUTION)).raw is None
 
 
 @pytest.mark.parametrize(

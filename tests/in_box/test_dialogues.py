@@ -14,7 +14,6 @@ from maieutic.in_box.dialogues import (
     ROLES,
     critic,
     debater,
-    glance,
     judge,
     locate,
     refiner,
@@ -23,7 +22,7 @@ from maieutic.in_box.dialogues import (
     solve,
     solve_with_tool,
 )
-from maieutic.in_box.drafts import draft_of, first_wrong, review, verdict, wrong_solution
+from maieutic.in_box.drafts import digit_by_digit, draft_of, first_wrong, review, verdict, wrong_solution
 from maieutic.in_box.drills import compare
 from maieutic.in_box.errands import query
 from maieutic.in_box.families import Level, Problem, counted, draw, expression, work
@@ -51,7 +50,7 @@ def test_the_training_stream_holds_no_held_out_question() -> None:
     for stage in STAGES:
         for _ in range(1500):
             dialogue = sample(stage.mixture, rng)
-            if dialogue.kind in {"copy", "compare", "recall", "mark"}:
+            if dialogue.kind in {"copy", "compare", "recall"}:
                 continue
             for question in _questions(dialogue):
                 assert split_of(question) == "train"
@@ -120,10 +119,29 @@ def test_the_critic_sets_the_answers_side_by_side_and_where_they_differ_the_line
 
 
 def _side_by_side(line: str) -> tuple[str, str, str]:
-    """The draft's line, the own result, the mark; which is what the numbers say."""
-    shown, own, mark = line.rsplit(", ", 2)
-    assert mark == ("right" if shown.split(" ")[-1] == own else "wrong")
+    """The draft's line, the own result, the mark; which is what the numbers say, as are the pairs of their digits."""
+    shown, own, compared = line.rsplit(", ", 2)
+    *pairs, mark = compared.split(" ")
+    said = shown.split(" ")[-1]
+    assert mark == ("right" if said == own else "wrong")
+    first, second = (said + ".." * 9)[: len(pairs)], (own + ".." * 9)[: len(pairs)]
+    assert pairs == [one + other for one, other in zip(first, second, strict=True)]
+    assert [one == other for one, other in pairs] == [True] * (len(pairs) - 1) + [said == own]
     return shown, own, mark
+
+
+@pytest.mark.parametrize(
+    ("said", "own", "pairs"),
+    [
+        ("85", "83", "88 53 wrong"),
+        ("5", "5", "55 .. right"),
+        ("5", "57", "55 .7 wrong"),
+        ("-57", "57", "-5 wrong"),
+        ("100", "10", "11 00 0. wrong"),
+    ],
+)
+def test_numbers_are_compared_digit_by_digit_up_to_the_first_that_differs(said: str, own: str, pairs: str) -> None:
+    assert digit_by_digit(said, own) == pairs
 
 
 def test_a_wrong_draft_that_is_taught_tells_by_its_numbers() -> None:
@@ -137,24 +155,13 @@ def test_a_wrong_draft_that_is_taught_tells_by_its_numbers() -> None:
 
 def test_drills_decide_rightly_and_as_often_one_way_as_the_other() -> None:
     rng = random.Random(15)
-    marks: dict[str, list[str]] = {"compare": [], "mark": [], "glance": []}
+    marks: list[str] = []
     for _ in range(300):
         said = compare(rng).messages[-1]
-        for line in said["content"].split("\n"):
-            marks["compare"].append(_side_by_side(line)[2])
-        assert {piece.text for piece in said["pieces"] if piece.learnt} <= {"right", "wrong"}
-        said = drills.mark(rng).messages[-1]
-        for line in said["content"].split("\n"):
-            equation, mark = line.split(", ")
-            left, result = equation.split(" = ")
-            assert mark == ("right" if eval(left) == int(result) else "wrong")
-            marks["mark"].append(mark)
-        assert {piece.text for piece in said["pieces"] if piece.learnt} <= {"right", "wrong"}
-        asked, verdict = (message["content"] for message in glance(rng).messages[1:])
-        assert verdict == ("A" if asked.endswith(f"Answer: {eval(_sum(asked))}") else "B")
-        marks["glance"].append("right" if verdict == "A" else "wrong")
-    for found in marks.values():
-        assert 0.4 < found.count("wrong") / len(found) < 0.6
+        marks += [_side_by_side(line)[2] for line in said["content"].split("\n")]
+        learnt = [piece.text for piece in said["pieces"] if piece.learnt]
+        assert all(re.fullmatch(r"([-\d.]{2} )+(right|wrong)", text) for text in learnt)
+    assert 0.4 < marks.count("wrong") / len(marks) < 0.6
 
 
 def test_what_is_recalled_is_what_was_said_and_is_marked_by_the_answer() -> None:
@@ -168,7 +175,9 @@ def test_what_is_recalled_is_what_was_said_and_is_marked_by_the_answer() -> None
         *lines, end = says.text.split("\n") if len(quotes) > 1 else [says.text, ""]
         own = last.removeprefix("Answer: ")
         same = [quote.split(": ")[1] == own for quote in quotes]
-        assert lines == [f"{q}, {own}, {'right' if s else 'wrong'}" for q, s in zip(quotes, same, strict=True)]
+        assert [_side_by_side(line) for line in lines] == [
+            (quote, own, "right" if s else "wrong") for quote, s in zip(quotes, same, strict=True)
+        ]
         assert end == (f"Choice: {same.index(True) + 1}" if end else "")
         assert not end or same.count(True) == 1
         marks += ["right" if s else "wrong" for s in same]
@@ -221,6 +230,34 @@ def test_every_role_ends_in_the_right_answer() -> None:
             assert last.endswith(f"Answer: {problem.answer}")
 
 
+def test_a_debater_keeps_what_another_one_has_come_to_as_well() -> None:
+    rng = random.Random(19)
+    kept = 0
+    for problem in _problems(8):
+        asked, said = (m["content"] for m in debater(problem, rng).messages[1:])
+        own, *others = re.split(r"\n\nOther solution:\n", asked.split("\n\nYour solution:\n")[1])
+        first, *lines = said.split("\n")
+        assert first == f"Mine: {own.rsplit(' ', 1)[1]}"
+        compared = [_side_by_side(line) for line in lines[: len(others)]]
+        assert [label for label, _, _ in compared] == [f"Other: {other.rsplit(' ', 1)[1]}" for other in others]
+        agreed = "right" in [mark for _, _, mark in compared]
+        assert lines[len(others) :] == (work(problem)[-1:] if agreed else work(problem))
+        kept += agreed
+    assert 20 < kept < 8 * len(FULL) - 20
+
+
+def test_a_verifier_believes_what_its_own_work_comes_to() -> None:
+    rng = random.Random(20)
+    seen = set()
+    for problem in _problems(4):
+        asked, said = (m["content"] for m in ROLES["verifier"](problem, rng).messages[1:])
+        quote, *own, compared, verdict = said.split("\n")
+        assert quote == f"Said: {asked.rsplit(' ', 1)[1]}" and own == work(problem)
+        assert _side_by_side(compared) == (quote, problem.answer, "right" if verdict == "A" else "wrong")
+        seen.add(verdict)
+    assert seen == {"A", "B"}
+
+
 def test_the_judge_chooses_the_only_candidate_with_the_right_answer() -> None:
     rng = random.Random(5)
     for problem in _problems(4):
@@ -249,7 +286,7 @@ def test_roles_speak_as_their_prompts_say() -> None:
     assert set(ROLES) == {"solve", "tool", "recheck"} | asked
 
 
-@pytest.mark.parametrize("role", ["critic", "refiner", "debater", "judge", "stepper", "valuer"])
+@pytest.mark.parametrize("role", ["critic", "refiner", "debater", "judge", "verifier", "stepper", "valuer"])
 def test_what_the_agents_ask_is_what_was_trained(role: str) -> None:
     prompt = (files("maieutic.agents") / "prompts" / "in_box" / f"{role}.txt").read_text(encoding="utf-8")
     system, template = prompt.strip().split("\n---\n")
