@@ -37,6 +37,8 @@ POLL = 1.0  # seconds between two questions for progress
 PATIENCE = 30.0  # seconds that a shard's last owner is given to die
 ANSWER = 5.0  # seconds within which a cluster has to be reached
 
+_SETTINGS = b"\x04"  # the type of the frame
+_NO_SETTINGS = b"\0\0\0" + _SETTINGS + b"\0" * 5
 _HERE = ("localhost", "127.0.0.1", "::1")
 _ADDRESS = re.compile(r"(?:ray://)?(\[[^\]]+\]|[^\s:/]+):(\d+)")
 
@@ -266,11 +268,29 @@ def _refuse_unreached(address: str, own: Callable[[], str]) -> None:
     host, port, why = found[1].strip("[]"), int(found[2]), ""
     for name in [host, *([own()] if host in _HERE else [])]:
         try:
-            socket.create_connection((name, port), ANSWER).close()
-            return
+            with socket.create_connection((name, port), ANSWER) as found:
+                speaks = _speaks_grpc(found)
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or str(error)
+            continue
+        if speaks:
+            return
+        raise UserError(
+            f"What answers at {address} is no Ray cluster: correct RAY_ADDRESS, or unset it to have Ray run on this "
+            "machine."
+        )
     raise UserError(
         f"Nobody answers at {address} ({why}): start the cluster that RAY_ADDRESS names, or unset it to have Ray run "
         "on this machine."
     )
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    """Whether HTTP/2 is answered in kind, with a frame of settings, as RFC 9113 (3.4) has a server begin: Ray waits for
+    minutes for anything else to do so."""
+    connection.settimeout(ANSWER)
+    try:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _NO_SETTINGS)
+        return connection.recv(9)[3:4] == _SETTINGS
+    except OSError:
+        return False

@@ -4,11 +4,17 @@ Skipped where Ray is not installed (`pip install 'maieutic[ray]'`).
 """
 
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
+
+from maieutic.collector import ray_engine
+from maieutic.errors import UserError
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'maieutic[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -35,3 +41,22 @@ def test_a_cluster_that_can_not_be_is_told_in_a_sentence(address: str, sentence:
     env = {**os.environ, "RAY_ADDRESS": address}
     ran = subprocess.run([sys.executable, "-m", "maieutic", *command], env=env, capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (2, f"maieutic: {sentence}\n")
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_what_is_no_cluster_is_told_and_not_waited_for(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_engine, "ANSWER", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        answering = threading.Thread(target=_answer, args=(server, said), daemon=True)
+        answering.start()
+        with pytest.raises(UserError, match=f"What answers at {address} is no Ray cluster"):
+            ray_engine._refuse_unreached(address, lambda: "127.0.0.1")
+
+
+def _answer(server: socket.socket, said: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(100)
+        connection.sendall(said)
+        time.sleep(1 if not said else 0)  # one that says nothing does not hang up either
