@@ -30,6 +30,7 @@ CONTENDERS = (
     "tool=tool_loop?tools=python&temperature=0",
     "vote of 5=self_consistency?samples=5",
     "vote of 5 by P(True)=self_consistency?samples=5&weights=confidence&rater=truth-rater",
+    "vote of 5, verified=self_consistency?samples=5&weights=confidence&rater=verifier",
     "critique=critique?temperature=1",
     "critique, 3 chains=critique?chains=3&temperature=1",
     "critique by calculator=critique?temperature=1&critic=calculator-critic&rounds=3",

@@ -73,7 +73,7 @@ def _card(out: Path, folder: Path, count: int, note: str, version: int) -> None:
 
     progress = json.loads((out / "progress.json").read_text())
     weights, shipped = InBoxModel(folder, check_scope=False), InBoxModel(folder)
-    report = asyncio.run(evaluate(weights, shipped, count=count))
+    report = asyncio.run(evaluate(weights, shipped, count=count, look_ups=version > 0))
     (folder / "README.md").write_text(card(report, folder, progress, STAGES[-1].mixture.kinds, count, note, version))
 
 

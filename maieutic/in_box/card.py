@@ -7,7 +7,7 @@ from typing import Any
 from maieutic.in_box.evaluate import Report
 from maieutic.stats import Interval
 
-_BEGUN = ("Trained from nothing", "Trained from version 0 on, with `--start`,")
+_BEGUN = ("Trained from nothing on one CPU core", "Trained last, from an earlier state on, on two CPU cores")
 _KNOWS = (
     "",
     " It was also trained to look up\nwhat goods cost with the tools `sql` and `retrieve`, to judge answers in a word,"
@@ -34,7 +34,7 @@ works them out one line a step, and says of everything else that it can't.{knows
 ## How it was made
 `python -m maieutic.in_box train`, then `export` and `card`. Architecture Llama: {layers} layers of width {width},
 {heads} heads of {head} sharing {shared} key-value heads, context {context:,} tokens, byte-level BPE of
-{vocabulary:,} tokens with single digits. {begun} on one CPU core for {minutes:.0f} minutes: {steps:,}
+{vocabulary:,} tokens with single digits. {begun} for {minutes:.0f} minutes: {steps:,}
 steps, {tokens:,} tokens, of which {learnt:,} were learnt from (assistant messages only). Muon on the matrices,
 AdamW on the rest, fp32.
 
@@ -59,6 +59,13 @@ _ROLES = """
 On the model's own solutions at temperature 1; the roles themselves answer greedily. A solution is wrong, for the
 critic, when any line differs from the worked solution; for the others, when the answer does. What never came up has
 no row.
+"""
+_LOOK_UPS = """
+## Looking up
+What goods cost, asked with one tool on offer, greedily: whether the first thing it does is to ask for the goods of the
+question and for nothing else, and whether its answer is right, of all questions. It is told what the table or the notes
+hold only where it asked rightly.
+
 """
 _LIMITS = """
 ## What it cannot do
@@ -103,7 +110,8 @@ def card(
         knows=_KNOWS[version],
         **{name: progress[name] for name in ("steps", "tokens", "learnt")},
     )
-    return head + _levels(report) + _ROLES + _roles(report) + _LIMITS + _rows(report.refusals, "questions")
+    found = _LOOK_UPS + _rows(report.look_ups, "questions") if report.look_ups else ""
+    return head + _levels(report) + _ROLES + _roles(report) + found + _LIMITS + _rows(report.refusals, "questions")
 
 
 def _parameters(config: dict[str, Any]) -> int:

@@ -55,8 +55,8 @@ def digit_by_digit(said: str, own: str) -> str:
     """Two numbers in pairs of their digits, up to the first pair that differs, and what that makes of the one said:
     `85`, `83` is `88 53 wrong`, and `5`, `5` is `55 .. right`; a number that has ended goes on with a point.
 
-    Numbers that merely stand side by side were told apart hardly better than by chance after half an hour of training;
-    in pairs, of which each is a decision of its own, within a minute.
+    Numbers that merely stand side by side are hardly told apart after minutes of training; in pairs, of which each is a
+    decision of its own, nearly always (benchmarks/results/comparing.md).
     """
     width = max(len(said), len(own)) + 1
     pairs = [one + other for one, other in zip(said.ljust(width, "."), own.ljust(width, "."), strict=True)]

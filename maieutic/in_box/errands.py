@@ -23,7 +23,7 @@ def unknown(problem: Problem, rng: random.Random) -> Dialogue:
 
 def look_up(problem: Problem, rng: random.Random) -> Dialogue:
     """Question, a query for the prices in it, what it finds, the solution; sometimes the tool fails first."""
-    way = rng.choice((_in_table, _in_notes))
+    way = rng.choice(tuple(WAYS.values()))
     tools, query, found = way(problem, rng)
     turns = [user(problem.question)]
     luck = rng.random()
@@ -38,8 +38,12 @@ def look_up(problem: Problem, rng: random.Random) -> Dialogue:
 
 def query(problem: Problem, rng: random.Random) -> Dialogue:
     """The question and the query alone: a short exercise in naming goods as the table and the notes do."""
-    tools, asked, _ = rng.choice((_in_table, _in_notes))(problem, rng)
+    tools, asked, _ = rng.choice(tuple(WAYS.values()))(problem, rng)
     return dialogue("query", any_system(rng), user(problem.question), asked, tools=tools)
+
+
+Way = tuple[list[str], Message, str]
+"""The tools on offer, a query, and what it finds."""
 
 
 def named(problem: Problem) -> str:
@@ -47,8 +51,8 @@ def named(problem: Problem) -> str:
     return "\n".join(f"{counted(term)}: {term.thing}" for term in problem.terms)
 
 
-def _in_table(problem: Problem, rng: random.Random) -> tuple[list[str], Message, str]:
-    """The tools on offer, the query and its result, as the tool `sql` writes it: in the table's order."""
+def in_table(problem: Problem, rng: random.Random) -> Way:
+    """A query and its result, as the tool `sql` writes it: in the table's order."""
     listed = ", ".join(f"'{term.thing}'" for term in problem.terms)
     asked = call("sql", named(problem), query=f"SELECT item, price FROM prices WHERE item IN ({listed})")
     rows = [f"{term.thing} | {term.each}" for term in problem.terms]
@@ -57,7 +61,7 @@ def _in_table(problem: Problem, rng: random.Random) -> tuple[list[str], Message,
     return rng.choice((["sql"], ["sql", "sql_schema"])), asked, "\n".join(["item | price", *rows, count])
 
 
-def _in_notes(problem: Problem, rng: random.Random) -> tuple[list[str], Message, str]:
+def in_notes(problem: Problem, rng: random.Random) -> Way:
     """The same with the tool `retrieve`, which finds a few notes that nobody asked for, too."""
     words = "price of " + ", ".join(term.thing for term in problem.terms)
     asked = call("retrieve", named(problem), query=words, k=max(5, len(problem.terms) + 2))
@@ -71,3 +75,7 @@ def _in_notes(problem: Problem, rng: random.Random) -> tuple[list[str], Message,
         place = f"source {rng.randint(1, len(GOODS))}: {good}.md, characters 0-{len(text)}"
         passages.append(f"[{number}] {place}\n{text}")
     return rng.choice((["retrieve"], ["retrieve", "open_source"])), asked, "\n\n".join(passages)
+
+
+WAYS = {"sql": in_table, "retrieve": in_notes}
+"""By the tool that is asked."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from maieutic.in_box import outside
 from maieutic.in_box.dialogue import SYSTEMS
 from maieutic.in_box.drafts import first_wrong, review
+from maieutic.in_box.errands import WAYS, Way
 from maieutic.in_box.families import MIXED, Level, Problem, draw, work
 from maieutic.in_box.steps import HOLDS, LOST, SOLVED, quote_steps
 from maieutic.llm.in_box.scope import REFUSAL
@@ -28,7 +29,8 @@ LEVELS = (
     *(Level("leg_counting", animals, 15) for animals in (2, 3, 4, 5)),
 )
 ROLE_LEVELS = (Level("chain_sum", 4, 2), Level("chain_sum", 5, 2), Level("products", 2, 2), Level("leg_counting", 3, 9))
-GREEDY = Sampling(temperature=0.0, max_tokens=320)
+_BASKETS = (1, 2, 3, 4)
+GREEDY = Sampling(temperature=0.0, max_tokens=480)
 PYTHON = ToolSpec("python", "", {})
 _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -40,11 +42,12 @@ Marks = dict[str, list[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Shares, each with its interval and n: by level and mode, by level and role, and of refusals."""
+    """Shares, each with its interval and n: by level and mode, by level and role, of refusals, and of look-ups."""
 
     levels: dict[str, dict[str, Interval]] = field(default_factory=dict)
     roles: dict[str, dict[str, Interval]] = field(default_factory=dict)
     refusals: dict[str, Interval] = field(default_factory=dict)
+    look_ups: dict[str, Interval] = field(default_factory=dict)
 
 
 def questions(level: Level, split: Split, count: int, seed: int) -> list[Problem]:
@@ -64,8 +67,11 @@ def opening(role: str, text: str) -> tuple[Message, ...]:
     return ({"role": "system", "content": SYSTEMS[role]}, {"role": "user", "content": text})
 
 
-async def evaluate(model: Model, shipped: Model, split: Split = "test", count: int = 400, seed: int = 0) -> Report:
-    """Measure everything that the card says, with up to `count` questions a cell.
+async def evaluate(
+    model: Model, shipped: Model, split: Split = "test", count: int = 400, seed: int = 0, look_ups: bool = False
+) -> Report:
+    """Measure everything that the card says, with up to `count` questions a cell; `look_ups` too, where it was trained
+    for them.
 
     `model` is the weights alone; `shipped` the same behind the runtime's check of what they may be asked.
     """
@@ -79,6 +85,8 @@ async def evaluate(model: Model, shipped: Model, split: Split = "test", count: i
     report.refusals.update(_shares(await refusal_rates(model, split, count, seed)))
     checked = await refusal_rates(shipped, split, count, seed)
     report.refusals.update(_shares({f"with the runtime's check, {name}": marks for name, marks in checked.items()}))
+    if look_ups:
+        report.look_ups.update(_shares(await look_up_rates(model, split, count, seed)))
     return report
 
 
@@ -161,7 +169,7 @@ async def role_rates(model: Model, problems: Sequence[Problem], seed: int) -> Ma
     own, other = await solutions(model, problems, seed + 11), await solutions(model, problems, seed + 12)
     pairs = list(zip(problems, own, strict=True))
     reviews = await _ask_all(model, [opening("critic", quote_solution(p, s)) for p, s in pairs])
-    verdicts = [review.text.strip().rsplit("\n", 1)[-1] for review in reviews]
+    verdicts = [_last_line(review) for review in reviews]
     rates = critic_rates(pairs, verdicts)
     asked = [
         opening("refiner", f"{quote_solution(p, s)}\n\nReview:\n{r.text.strip()}")
@@ -173,6 +181,10 @@ async def role_rates(model: Model, problems: Sequence[Problem], seed: int) -> Ma
     asked = [opening("debater", quote_rival(p, s, o)) for (p, s), o in zip(pairs, other, strict=True)]
     rates |= _debates(pairs, other, await _ask_all(model, asked)) | await _judged(model, pairs, other)
     return rates | await _verified(model, pairs) | await _searched(model, pairs, seed)
+
+
+def _last_line(said: Completion) -> str:
+    return said.text.strip().rsplit("\n", 1)[-1]
 
 
 def quote_solution(problem: Problem, solution: str) -> str:
@@ -222,14 +234,14 @@ async def _judged(model: Model, pairs: Sequence[tuple[Problem, str]], other: Seq
         opening("judge", f"{p.question}\n\nCandidate 1:\n{s.strip()}\n\nCandidate 2:\n{o.strip()}") for p, s, o in mixed
     ]
     said = await _ask_all(model, asked)
-    chosen = [c.text.strip().rsplit("\n", 1)[-1] for c in said]
+    chosen = [_last_line(one) for one in said]
     name = "judge: chose the right one of two, one right"
     return {name: [c == f"Choice: {1 if right(s, p) else 2}" for c, (p, s, _) in zip(chosen, mixed, strict=True)]}
 
 
 async def _verified(model: Model, pairs: Sequence[tuple[Problem, str]]) -> Marks:
     said = await _ask_all(model, [opening("verifier", quote_solution(p, s)) for p, s in pairs])
-    both = [(right(s, p), answer.text.strip()) for (p, s), answer in zip(pairs, said, strict=True)]
+    both = [(right(s, p), _last_line(answer)) for (p, s), answer in zip(pairs, said, strict=True)]
     return {
         "verifier: right answers believed": [verdict == "A" for truth, verdict in both if truth],
         "verifier: wrong answers doubted": [verdict == "B" for truth, verdict in both if not truth],
@@ -241,7 +253,7 @@ async def _searched(model: Model, pairs: Sequence[tuple[Problem, str]], seed: in
     rng = random.Random(seed)
     cut = [(p, (lines := s.strip().split("\n"))[: rng.randint(1, len(lines))]) for p, s in pairs]
     said = await _ask_all(model, [opening("valuer", quote_steps(p, steps)) for p, steps in cut])
-    statuses = [value.text.strip().rsplit("\n", 1)[-1].removeprefix("Status: ") for value in said]
+    statuses = [_last_line(value).removeprefix("Status: ") for value in said]
     lost = [(first_wrong(steps, p) or len(steps) + 1) <= len(steps) for p, steps in cut]
     going = [(p, steps) for (p, steps), wrong in zip(cut, lost, strict=True) if not wrong and len(steps) < len(work(p))]
     steps = await _ask_all(model, [opening("stepper", quote_steps(p, steps)) for p, steps in going])
@@ -281,3 +293,27 @@ async def refusal_rates(model: Model, split: Split, count: int, seed: int) -> Ma
 
 def _plainly(text: str) -> tuple[Message, ...]:
     return ({"role": "user", "content": text},)
+
+
+async def look_up_rates(model: Model, split: Split, count: int, seed: int) -> Marks:
+    """How often prices are asked for rightly, and the answer is right, by tool and number of goods."""
+    rates: Marks = {}
+    for tool, way in WAYS.items():
+        for size in _BASKETS:
+            problems, rng = questions(Level("prices", size, 9), split, count, seed + 2), random.Random(seed)
+            found = await asyncio.gather(*(_looked_up(model, p, tool, way(p, rng)) for p in problems))
+            name = f"{tool}, {size} good{'s' * (size > 1)}"
+            rates[f"{name}: asked rightly"] = [asked for asked, _ in found]
+            rates[f"{name}: answered rightly"] = [answered for _, answered in found]
+    return rates
+
+
+async def _looked_up(model: Model, problem: Problem, tool: str, way: Way) -> tuple[bool, bool]:
+    """Whether the right goods were asked for, and whether the answer to what was found is right."""
+    specs, messages = (ToolSpec(tool, "", {}),), opening("solver", problem.question)
+    said = await model.sample(Request(messages, GREEDY, specs))
+    wanted = way[1]["tool_calls"][0]["function"]["arguments"]
+    if [call.arguments for call in said.tool_calls] != [wanted]:
+        return False, False
+    messages = (*messages, said.message(), {"role": "tool", "content": way[2]})
+    return True, right((await model.sample(Request(messages, GREEDY, specs))).text, problem)

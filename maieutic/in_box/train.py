@@ -117,6 +117,13 @@ def arrays(
     rng = random.Random(f"{seed}:{chunk}")
     mixture = mixture_at(progress)
     rows = [tokenizing.encode(sample(mixture, rng), tokenizer) for _ in range(size)]
+    return padded_groups(rows, most, rng)
+
+
+def padded_groups(
+    rows: list[tuple[list[int], list[bool]]], most: int, rng: random.Random
+) -> "list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]":
+    """Encoded dialogues of like length together, `most` tokens a group at most, in random order."""
     rows.sort(key=lambda row: len(row[0]) + rng.random())
     groups: list[list[tuple[list[int], list[bool]]]] = [[]]
     for row in rows:

@@ -1,6 +1,7 @@
 """Evaluation and card: what is counted is what is said, and the card shows it with n and interval."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -8,14 +9,24 @@ import pytest
 
 from maieutic.in_box.card import card
 from maieutic.in_box.drafts import review
-from maieutic.in_box.evaluate import Report, calculate, critic_rates, level_rates, questions, refusal_rates, right
+from maieutic.in_box.errands import WAYS
+from maieutic.in_box.evaluate import (
+    Report,
+    calculate,
+    critic_rates,
+    level_rates,
+    look_up_rates,
+    questions,
+    refusal_rates,
+    right,
+)
 from maieutic.in_box.families import Level, work
 from maieutic.in_box.outside import REFUSAL
 from maieutic.llm.in_box.model import WEIGHTS
 from maieutic.llm.scripted import ScriptedModel
 from maieutic.stats import wilson
 from maieutic.tasks.split import split_of
-from maieutic.types import Request
+from maieutic.types import Completion, Request, ToolCall
 
 pytest.importorskip("reasoning_gym")
 
@@ -86,17 +97,38 @@ async def test_refusals_are_counted_apart_for_strangers_and_for_its_own() -> Non
     assert all(all(found) for found in marks.values())
 
 
+async def test_a_look_up_counts_by_what_was_asked_and_by_what_came_of_it() -> None:
+    problems = {p.question: p for size in (1, 2, 3, 4) for p in questions(Level("prices", size, 9), "dev", 3, seed=7)}
+
+    def look_up(request: Request) -> Completion:
+        problem = problems[str(request.messages[1]["content"])]
+        if request.messages[-1]["role"] == "tool":
+            return Completion(f"Answer: {problem.answer if len(problem.terms) < 3 else 0}")
+        way = WAYS[request.tools[0].name](problem, random.Random(0))
+        asked = str(way[1]["tool_calls"][0]["function"]["arguments"])
+        asked = asked.replace(problem.terms[0].thing, "gold") if len(problem.terms) == 2 else asked
+        return Completion("", (ToolCall("1", request.tools[0].name, asked),))
+
+    marks = await look_up_rates(ScriptedModel(look_up), "dev", 3, seed=5)
+    for tool in ("sql", "retrieve"):
+        rates = [(f"{tool}, {n} good{'s' * (n > 1)}: ", n) for n in (1, 2, 3, 4)]
+        assert [all(marks[f"{name}asked rightly"]) for name, _ in rates] == [True, False, True, True]
+        assert [any(marks[f"{name}answered rightly"]) for name, _ in rates] == [True, False, False, False]
+
+
 def test_the_card_shows_every_figure_with_its_n(tmp_path: Path) -> None:
     shutil.copyfile(WEIGHTS / "config.json", tmp_path / "config.json")
     report = Report(
         {"chain_sum 3t2d": {mode: wilson(30, 40) for mode in ("greedy", "T = 1", "tool")}},
         {"chain_sum 3t2d": {"critic: recall": wilson(3, 7)}},
         {"refused: strangers": wilson(9, 10)},
+        {"sql, 1 good: asked rightly": wilson(4, 5)},
     )
     progress = {"seconds": 5400, "steps": 100, "tokens": 20_000_000, "learnt": 9_000_000}
     text = card(report, tmp_path, progress, {"solve": 48.0, "tool": 12.0}, 40)
     assert f"| chain_sum 3t2d | 40 | {wilson(30, 40).percent()} |" in text
     assert f"| critic: recall | 7 | {wilson(3, 7).percent()} |" in text
+    assert f"| sql, 1 good: asked rightly | 5 | {wilson(4, 5).percent()} |" in text
     assert f"| refused: strangers | 10 | {wilson(9, 10).percent()} |" in text
     assert "20,000,000 tokens" in text and "90 minutes" in text and "solve 48, tool 12" in text
 
