@@ -268,8 +268,8 @@ def _refuse_unreached(address: str, own: Callable[[], str]) -> None:
     host, port, why = found[1].strip("[]"), int(found[2]), ""
     for name in [host, *([own()] if host in _HERE else [])]:
         try:
-            with socket.create_connection((name, port), ANSWER) as found:
-                speaks = _speaks_grpc(found)
+            with socket.create_connection((name, port), ANSWER) as connection:
+                speaks = _speaks_grpc(connection)
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or str(error)
             continue

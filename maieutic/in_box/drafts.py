@@ -59,9 +59,10 @@ def digit_by_digit(said: str, own: str) -> str:
     decision of its own, nearly always (benchmarks/results/comparing.md).
     """
     width = max(len(said), len(own)) + 1
-    pairs = [one + other for one, other in zip(said.ljust(width, "."), own.ljust(width, "."), strict=True)]
+    pairs = list(zip(said.ljust(width, "."), own.ljust(width, "."), strict=True))
     differs = next((number for number, (one, other) in enumerate(pairs, 1) if one != other), None)
-    return " ".join([*pairs[:differs], "right" if differs is None else "wrong"])
+    shown = [one + other for one, other in pairs[:differs]]
+    return " ".join([*shown, "right" if differs is None else "wrong"])
 
 
 def quoted(line: str) -> str:

@@ -315,5 +315,6 @@ async def _looked_up(model: Model, problem: Problem, tool: str, way: Way) -> tup
     wanted = way[1]["tool_calls"][0]["function"]["arguments"]
     if [call.arguments for call in said.tool_calls] != [wanted]:
         return False, False
-    messages = (*messages, said.message(), {"role": "tool", "content": way[2]})
+    found: Message = {"role": "tool", "content": way[2]}
+    messages = (*messages, said.message(), found)
     return True, right((await model.sample(Request(messages, GREEDY, specs))).text, problem)
