@@ -30,6 +30,7 @@ FORM = "Confidence: <a number from 0 to 100>"
 _LINE = re.compile(r"confidence[ \t*_]{0,4}(?:is|[:=])[ \t*_]{0,4}(.*)", re.IGNORECASE)
 _NUMBER = re.compile(r"(-?\d{1,6}(?:\.\d{1,9})?)\s*(%|/\s*(10|100)\b(?!\.\d))?")
 _TRUE, _FALSE = "A", "B"
+_METHODS: dict[bool, Method] = {False: "p_true", True: "cot_p_true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class TruthRater:
     speaker: str = ""
     """Who speaks by the role's prompt, where the role itself doesn't."""
     stage: str = ""
+    after_work: bool = False
+    """Whether it works before it judges: then the last letter of its reply counts, and the `ideas` are not shown."""
 
     async def __call__(
         self,
@@ -98,6 +101,7 @@ class TruthRater:
         calibrator: Calibrator | None = None,
         ideas: Sequence[Solution] = (),
     ) -> Confidence:
+        ideas = () if self.after_work else ideas
         answers = [idea.answer for idea in ideas if idea.answer is not None and not abstains(idea.answer)]
         speaker = self.speaker or self.role
         messages = opening(
@@ -108,39 +112,20 @@ class TruthRater:
             solution=without_thoughts(solution.text).strip(),
         )
         parents = (Parent(solution.call_id, "critique"), *(Parent(i.call_id, "peer") for i in ideas if i != solution))
-        found = await ctx.ask_options(speaker, messages, (_TRUE, _FALSE), sampling=self.sampling, parents=parents)
-        raw = None if found is None else found[_TRUE]
-        return state(ctx, speaker, solution, "p_true", raw, calibrator, stage=self.stage)
-
-
-@dataclass(frozen=True, slots=True)
-class Verifier:
-    """P(True) after own work: how probable the model finds it that the solution is right, by the letter that its
-    verification ends in. A generative verifier with chain of thought (Zhang et al. 2024, "Generative Verifiers: Reward
-    Modeling as Next-Token Prediction", arXiv 2408.15240), which there is asked several times: here a vote of its own
-    does that. It doesn't see the `ideas`. None without log-probabilities or without a letter."""
-
-    role: str = "verifier"
-    sampling: Sampling = Sampling()
-    speaker: str = ""
-    """Who speaks by the role's prompt, where the role itself doesn't."""
-    stage: str = ""
-
-    async def __call__(
-        self,
-        ctx: Context,
-        solution: Solution,
-        calibrator: Calibrator | None = None,
-        ideas: Sequence[Solution] = (),
-    ) -> Confidence:
-        speaker = self.speaker or self.role
-        messages = opening(ctx, self.role, speaker=speaker, solution=without_thoughts(solution.text).strip())
-        parents = (Parent(solution.call_id, "critique"),)
         found = await ctx.ask_options(
-            speaker, messages, (_TRUE, _FALSE), sampling=self.sampling, parents=parents, after_work=True
+            speaker, messages, (_TRUE, _FALSE), sampling=self.sampling, parents=parents, after_work=self.after_work
         )
-        raw = None if found is None else found[_TRUE]
-        return state(ctx, speaker, solution, "cot_p_true", raw, calibrator, stage=self.stage)
+        raw, method = None if found is None else found[_TRUE], _METHODS[self.after_work]
+        return state(ctx, speaker, solution, method, raw, calibrator, stage=self.stage)
+
+
+def verifier(sampling: Sampling = Sampling()) -> TruthRater:
+    """P(True) after own work, by the letter that a verification ends in; it doesn't see the `ideas`.
+
+    A generative verifier with chain of thought (Zhang et al. 2024, "Generative Verifiers: Reward Modeling as Next-Token
+    Prediction", arXiv 2408.15240), which there is asked several times and here once.
+    """
+    return TruthRater("verifier", sampling, after_work=True)
 
 
 @dataclass(frozen=True, slots=True)

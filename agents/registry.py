@@ -66,7 +66,7 @@ SHIPPED = {
     "truth-rater": "maieutic.agents.confidence:TruthRater",
     "validator": "maieutic.agents.validator:Validator",
     "valuer": "maieutic.agents.valuer:Valuer",
-    "verifier": "maieutic.agents.confidence:Verifier",
+    "verifier": "maieutic.agents.confidence:verifier",
     "worker": "maieutic.agents.guided:worker",
 }
 ENTRY_POINTS = "maieutic.agents"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from maieutic.in_box import tokenizer as tokenizing
 from maieutic.in_box.dialogue import Dialogue, Piece, dialogue, pieced
 from maieutic.in_box.drills import compare
-from maieutic.in_box.train import BATCH_TOKENS, Batch, loss_of, optimizers, padded_groups
+from maieutic.in_box.train import BATCH_TOKENS, Batch, loss_of, optimizers, padded_groups, update
 from maieutic.llm.in_box.model import WEIGHTS
 from maieutic.stats import Interval, wilson
 
@@ -88,11 +88,7 @@ def side(in_pairs: bool, minutes: float, n: int) -> list[tuple[float, int, Inter
         scale = min(1.0, (steps + 1) / WARM_STEPS) * max(0.02, 1 - spent / (60 * minutes))
         for one, rate in zip(both, full, strict=True):
             one.param_groups[0]["lr"] = rate * scale
-        torch.autograd.backward(loss_of(model, batch))
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for one in both:
-            one.step()
-            one.zero_grad()
+        update(model, both, loss_of(model, batch))
         steps, tokens, spent = steps + 1, tokens + int((batch.ids != 0).sum()), spent + time.process_time() - begun
         if spent >= due:
             found.append((due / 60, tokens, told(model, tokenizer, in_pairs, n)))

@@ -12,7 +12,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,6 +170,17 @@ def optimizers(model: "LlamaForCausalLM") -> "tuple[Muon, torch.optim.AdamW]":
     )
 
 
+def update(model: "LlamaForCausalLM", optimizers: "Iterable[Muon | torch.optim.AdamW]", loss: "torch.Tensor") -> None:
+    """One step down this loss, its gradient clipped to a norm of 1."""
+    import torch
+
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+
+
 def rate_at(progress: float, steps: int) -> float:
     """Share of the full learning rate: a short warm-up, then down to nothing.
 
@@ -306,11 +317,7 @@ class Trainer:
         batch = Batch(*(part.to(self.device, non_blocking=True) for part in (batch.ids, batch.targets)))
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
             loss = loss_of(self.model, batch)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
+        update(self.model, self.optimizers, loss)
         self.at.steps += 1
         self.at.tokens += counts[0]
         self.at.learnt += counts[1]

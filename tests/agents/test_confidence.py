@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from maieutic.agents.confidence import Confidence, TruthRater, VerbalRater, Verifier, agreement, read_confidence
+from maieutic.agents.confidence import Confidence, TruthRater, VerbalRater, agreement, read_confidence, verifier
 from maieutic.agents.registry import make_agent
 from maieutic.agents.speech import Solution
 from maieutic.calibration.calibrator import Calibrator, Curve
@@ -150,7 +150,7 @@ async def test_a_verifier_is_as_sure_as_of_the_letter_that_its_own_work_ends_in(
     said = Completion("A so\nB", top_logprobs=tops, logprobs=tuple(one[0][1] for one in tops))
     model, recorded = ScriptedModel([said]), list[RunRecord]()
     async with open_context(tmp_path, model, recorded) as ctx:
-        found = await Verifier()(ctx, SOLUTION, ideas=OTHERS)
+        found = await verifier()(ctx, SOLUTION, ideas=OTHERS)
     assert found.raw == pytest.approx(0.1)
     request = model.requests[0]
     assert "Wait" not in str(request.messages) and request.sampling.max_tokens != 1
@@ -160,7 +160,7 @@ async def test_a_verifier_is_as_sure_as_of_the_letter_that_its_own_work_ends_in(
 async def test_a_verifier_that_gives_no_letter_says_nothing(tmp_path: Path) -> None:
     said = Completion("Hm", top_logprobs=((("Hm", -0.1), ("A", -2.0)),), logprobs=(-0.1,))
     async with open_context(tmp_path, ScriptedModel([said]), []) as ctx:
-        assert (await Verifier()(ctx, SOLUTION)).raw is None
+        assert (await verifier()(ctx, SOLUTION)).raw is None
 
 
 @pytest.mark.parametrize(
